@@ -1,0 +1,47 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// A Swift target of this package; every one is compiled with the same settings.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "polyak",
+    products: [.executable(name: "polyak", targets: ["polyak"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    ],
+    targets: [
+        .target(name: "CPlatform"),
+        .target(name: "CKernels"),
+        module("ServiceLimits"),
+        module("StrictJSON"),
+        module("Tensors"),
+        module("Averaging", ["Tensors", "CKernels"]),
+        module("TensorFormats", ["Tensors", "StrictJSON"]),
+        module("HTTPWire", ["ServiceLimits"]),
+        module("Transport", ["HTTPWire", "ServiceLimits", "CPlatform", log]),
+        module(
+            "Sessions",
+            ["Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits", "CPlatform", log]),
+        module("Service", ["HTTPWire", "Sessions", "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits", log]),
+        .executableTarget(
+            name: "polyak", dependencies: ["Transport", "Service", "Sessions", "ServiceLimits", "HTTPWire", arguments, log],
+            swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,146 @@
+/// The one interface between the wire and what lies above it, the same for every HTTP version.
+///
+/// Body bytes are pushed in with back-pressure, response bytes are pulled out. All calls the wire
+/// makes — to a `RequestHandler`, a `BodySink` or a `BodySource` — come on the connection's lane,
+/// never two at once for one exchange. What may be called from any thread says so.
+
+/// Decides on each request as soon as its head is known.
+public protocol RequestHandler: Sendable {
+    /// Called once for each request, before any of its body is read.
+    ///
+    /// The answer is given through `exchange`, before or after this returns. Runs on a lane:
+    /// it must not block.
+    func handle(_ head: RequestHead, exchange: any Exchange) -> BodyDisposition
+}
+
+/// What is to become of a request's body.
+public enum BodyDisposition {
+    /// Nobody wants it: it is dropped, or never sent (`Expect: 100-continue`), or the connection is
+    /// closed, as `Limits.drain` says. Also right for a request without a body.
+    case discard
+    /// Push it to the sink; a client that waits for `100 Continue` gets it now.
+    case accept(any BodySink)
+    /// As `accept`, but nothing is pushed and no `100 Continue` is sent before `resumeBody()`.
+    case acceptLater(any BodySink)
+}
+
+/// Takes a request's body. Called on the connection's lane only.
+public protocol BodySink: AnyObject {
+    /// Takes bytes of the body, which are valid during the call only.
+    ///
+    /// - Returns: how many were taken. Fewer than `chunk.count` pauses the body: nothing more is
+    ///   read from the client, and the rest is pushed again after `Exchange.resumeBody()`.
+    ///   After the exchange was answered, return `chunk.count`: the wire drops what follows.
+    func receive(_ chunk: UnsafeRawBufferPointer) -> Int
+    /// The body is complete and was correctly framed. Never called when the body was cut short.
+    func finish()
+    /// The body will not be completed: the client is gone, broke the framing, or was too slow
+    /// (the wire has answered what can be answered). No call follows. Not called after `finish`,
+    /// nor when this side answered before the body's end.
+    func abort(_ reason: BodyAbort)
+}
+
+public enum BodyAbort: Sendable, Equatable {
+    /// The peer closed or reset the connection, or the stream.
+    case disconnected
+    /// The peer broke the protocol inside the body.
+    case malformed
+    /// Too little came for too long (`Limits.bodyGrace`, `Limits.bodyRate`).
+    case timedOut
+    /// The service is stopping.
+    case shuttingDown
+}
+
+/// One request and its answer. Every method may be called from any thread.
+public protocol Exchange: AnyObject, Sendable {
+    /// Gives the final answer. The first call counts; later ones, and one after the client has
+    /// gone, do nothing.
+    func respond(_ response: Response)
+    /// Continues a body that its sink paused. Harmless when it is not paused.
+    func resumeBody()
+    /// Continues a response whose source said `wait`. Harmless when it does not wait.
+    func resumeResponse()
+    /// Runs `work` on the connection's lane, soon; in order of the calls.
+    func onLane(_ work: @escaping @Sendable () -> Void)
+}
+
+/// An answer. Framing fields (`Content-Length`, `Transfer-Encoding`, `Connection`, `Date`) are the
+/// wire's and must not be in `fields`. To HEAD the wire sends the same head without the body.
+public struct Response {
+    public var status: Int
+    public var fields: [(name: String, value: String)]
+    public var body: ResponseBody
+    /// Ends the connection after this answer (`Connection: close`; HTTP/2: GOAWAY).
+    public var closesConnection = false
+
+    public init(status: Int, fields: [(name: String, value: String)] = [], body: ResponseBody = .empty) {
+        self.status = status
+        self.fields = fields
+        self.body = body
+    }
+}
+
+public enum ResponseBody {
+    /// No content; `Content-Length: 0` where the status allows a body.
+    case empty
+    case bytes([UInt8])
+    /// A range of a file, sent as it is.
+    case slice(FileSlice)
+    /// Produced piece by piece. `length` nil: chunked over HTTP/1.1.
+    case stream(length: Int?, any BodySource)
+}
+
+/// Produces a response's body. Called on the connection's lane only.
+public protocol BodySource: AnyObject {
+    /// Appends up to about `count` bytes to `buffer`, or hands out a slice, or says why not.
+    func produce(upTo count: Int, into buffer: inout [UInt8]) -> BodyPart
+}
+
+public enum BodyPart {
+    /// Bytes were appended; ask again when they are written.
+    case bytes
+    /// Send this next, then ask again.
+    case slice(FileSlice)
+    /// Nothing now; ask again after `Exchange.resumeResponse()`.
+    case wait
+    /// The body is complete (bytes appended in this call still belong to it).
+    case end
+    /// The body cannot be completed: the connection (HTTP/2: the stream) is reset, so that the
+    /// client cannot take what it has for the whole.
+    case fail
+}
+
+/// A range of an open file whose bytes do not change while `pin` is held.
+public struct FileSlice: Sendable {
+    /// An open descriptor; it stays open while `pin` is alive.
+    public var fileDescriptor: Int32
+    /// Where the file is mapped (its byte 0), if it is: for transports that cannot use sendfile.
+    public var mapping: UnsafeRawPointerBox?
+    /// Byte position in the file.
+    public var offset: Int
+    /// Bytes to send.
+    public var count: Int
+    /// Keeps the bytes as they are. The transport lets go of it only when nothing of the slice can
+    /// still be read from the file: after the last copy of the bytes was made.
+    public var pin: any Sendable & AnyObject
+
+    public init(
+        fileDescriptor: Int32, mapping: UnsafeRawPointerBox?, offset: Int, count: Int,
+        pin: any Sendable & AnyObject
+    ) {
+        self.fileDescriptor = fileDescriptor
+        self.mapping = mapping
+        self.offset = offset
+        self.count = count
+        self.pin = pin
+    }
+}
+
+/// An address that may cross threads, because the slice's pin keeps what it points to unchanged.
+public struct UnsafeRawPointerBox: @unchecked Sendable {
+    public let pointer: UnsafeRawPointer
+
+    public init(_ pointer: UnsafeRawPointer) {
+        self.pointer = pointer
+    }
+}

@@ -1,0 +1,45 @@
+/// A request's head, whatever version it came in.
+public struct RequestHead: Sendable {
+    /// The method, case-sensitive as RFC 9110 section 9.1 says.
+    public var method: String
+    /// The request target's path as sent, percent-encoded, beginning with `/`.
+    public var path: String
+    /// What follows the first `?`, percent-encoded; nil without one.
+    public var query: String?
+    public var fields: HeaderFields
+    public var body: BodyLength
+    /// The client waits for `100 Continue` before it sends the body.
+    public var expectsContinue: Bool
+    /// Where the request came from.
+    public var peer: Peer
+
+    public init(
+        method: String, path: String, query: String?, fields: HeaderFields, body: BodyLength,
+        expectsContinue: Bool, peer: Peer
+    ) {
+        self.method = method
+        self.path = path
+        self.query = query
+        self.fields = fields
+        self.body = body
+        self.expectsContinue = expectsContinue
+        self.peer = peer
+    }
+}
+
+/// How the head announces the body (RFC 9112 section 6).
+public enum BodyLength: Sendable, Equatable {
+    /// No body is announced (neither length nor chunked).
+    case none
+    /// `Content-Length`, or the length an HTTP/2 client declared.
+    case known(Int)
+    /// Chunked, or HTTP/2 without a length.
+    case unknown
+}
+
+/// The other end of a connection.
+public enum Peer: Sendable, Equatable {
+    case loopback
+    case unixSocket
+    case remote
+}

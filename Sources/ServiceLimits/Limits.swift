@@ -1,0 +1,86 @@
+/// Every bound of the service in one place, each with the reason for its default.
+///
+/// A value is a plain number of the unit that its name or comment says; durations carry their unit
+/// in the type. The struct is copied at start and never changes afterwards.
+public struct Limits: Sendable, Equatable {
+    // MARK: Request heads (RFC 9112 section 3, RFC 9110 section 5.4)
+
+    /// Bytes of the request line. 8,000 is what RFC 9112 section 3 asks every server to take.
+    public var requestLineBytes = 8 * 1024
+    /// Bytes of one header field line.
+    public var fieldBytes = 8 * 1024
+    /// Bytes of all header field lines together.
+    public var headerBytes = 32 * 1024
+    /// Number of header fields.
+    public var fields = 100
+    /// Bytes of one chunk's size line after the size: extensions are read and ignored.
+    public var chunkExtensionBytes = 256
+    /// Bytes of a chunked body's trailer section.
+    public var trailerBytes = 8 * 1024
+
+    // MARK: Connections
+
+    /// Open connections; beyond it new ones are accepted and closed at once.
+    public var connections = 16_384
+    /// Bytes of an unwanted body that are read and dropped so that the connection can be kept.
+    public var drain = 1024 * 1024
+    /// How long a connection that is being closed with a body outstanding is still read.
+    public var linger = Duration.seconds(5)
+    /// From the first byte of a request head (or from accept) to its last: a slow-loris bound.
+    public var headTimeout = Duration.seconds(10)
+    /// Idle time between two requests on one connection.
+    public var idleTimeout = Duration.seconds(75)
+    /// A body is given this long before its rate is looked at.
+    public var bodyGrace = Duration.seconds(20)
+    /// Bytes a second that a body must sustain after the grace, while the service is reading it.
+    public var bodyRate = 500
+    /// A response of which nothing could be written for this long is dropped.
+    public var writeTimeout = Duration.seconds(60)
+    /// From SIGTERM to the end: uploads in flight finish within it or are refused.
+    public var shutdownGrace = Duration.seconds(20)
+    /// Bytes read from a socket at once: 64 to 256 KiB measured best, 1 MiB and more slower.
+    public var receiveBytes = 256 * 1024
+
+    // MARK: Sessions
+
+    /// Sessions in the service.
+    public var sessions = 10_000
+    /// Averages in one session.
+    public var averages = 32
+    /// Bytes of a JSON body: settings and reports.
+    public var jsonBytes = 1024 * 1024
+    /// Nesting of a JSON document; settings need four.
+    public var jsonDepth = 32
+    /// Bytes of an uploaded model, header included.
+    public var modelBytes = 64 * 1024 * 1024 * 1024
+    /// Bytes of a safetensors header: the format allows 100,000,000; 300 tensors need 30 kB.
+    public var modelHeaderBytes = 16 * 1024 * 1024
+    /// Tensors in one model.
+    public var tensors = 100_000
+    /// Uploads and reports waiting in one session's queue; beyond it 429.
+    public var queuedUploads = 256
+    /// Bytes of memory for uploads that wait for their turn, in the whole service.
+    public var stagingBytes = 256 * 1024 * 1024
+    /// While others wait, the upload whose turn it is must sustain this many bytes a second.
+    public var leaseRate = 1024 * 1024
+    /// The time over which `leaseRate` is measured.
+    public var leaseWindow = Duration.seconds(10)
+    /// Names of trainers that one session remembers steps for.
+    public var trainers = 1_024
+    /// Idempotency keys that one session remembers; the oldest is forgotten first.
+    public var idempotencyKeys = 10_000
+    /// Bodies up to this size are told apart by SHA-256 under an idempotency key, larger by length.
+    public var fingerprintBytes = 1024 * 1024
+    /// Reports one session takes.
+    public var reports = 1_000_000
+    /// Older revisions of one average that readers may hold in memory.
+    public var pinnedRevisions = 2
+    /// Bytes of all `cached` weights in the service.
+    public var cachedBytes = 4 * 1024 * 1024 * 1024
+    /// The longest `Prefer: wait`.
+    public var longPoll = Duration.seconds(60)
+    /// Long polls waiting in one session.
+    public var waiters = 4_096
+
+    public init() {}
+}

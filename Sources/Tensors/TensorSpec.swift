@@ -1,0 +1,26 @@
+/// A tensor's name, element type and shape. Rank 0 (`[]`, one element) and zero sizes are legal.
+public struct TensorSpec: Sendable, Equatable {
+    public let name: String
+    public let elementType: ElementType
+    public let shape: [Int]
+    /// The product of `shape`.
+    public let elementCount: Int
+
+    public var byteCount: Int { elementCount * elementType.byteCount }
+
+    /// Nil when a dimension is negative or the size in bytes does not fit an `Int`.
+    public init?(name: String, elementType: ElementType, shape: [Int]) {
+        var count = 1
+        for dimension in shape {
+            let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
+            guard dimension >= 0, !overflow else { return nil }
+            count = product
+        }
+        // A zero dimension after an overflowing prefix is refused above; readers of the format do so too.
+        guard !count.multipliedReportingOverflow(by: elementType.byteCount).overflow else { return nil }
+        self.name = name
+        self.elementType = elementType
+        self.shape = shape
+        elementCount = count
+    }
+}
