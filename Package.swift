@@ -43,5 +43,16 @@ let package = Package(
         .executableTarget(
             name: "polyak", dependencies: ["Transport", "Service", "Sessions", "ServiceLimits", "HTTPWire", arguments, log],
             swiftSettings: strict),
+        tests("StrictJSONTests", ["StrictJSON"]),
+        tests("TensorsTests", ["Tensors"]),
+        tests("TensorFormatsTests", ["TensorFormats", "Tensors", "StrictJSON"]),
+        tests("AveragingTests", ["Averaging", "Tensors"]),
+        tests("HTTPWireTests", ["HTTPWire", "ServiceLimits"]),
+        tests("TransportTests", ["Transport", "HTTPWire", "ServiceLimits", "CPlatform"]),
+        tests("SessionsTests", ["Sessions", "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits"]),
+        tests("ServiceTests", ["Service", "Sessions", "HTTPWire", "StrictJSON", "ServiceLimits"]),
+        tests("CommandTests", ["polyak"]),
+        tests("EndToEndTests", []),
+        tests("TidyTests", []),
     ]
 )
