@@ -120,20 +120,44 @@ public struct FileSlice: Sendable {
     public var offset: Int
     /// Bytes to send.
     public var count: Int
-    /// Keeps the bytes as they are. The transport lets go of it only when nothing of the slice can
-    /// still be read from the file: after the last copy of the bytes was made.
-    public var pin: any Sendable & AnyObject
+    /// Keeps the bytes as they are; see `SlicePin` for what letting go of it means.
+    public var pin: any SlicePin
+    /// How the bytes may leave.
+    public var transfer: Transfer
+
+    /// How a slice's bytes reach the socket.
+    public enum Transfer: Sendable, Equatable {
+        /// By reference, where the transport can: readers may refer to the file's own pages, and
+        /// the pin is held until the transport knows that no reader does.
+        case sendfile
+        /// By copying, from `mapping` or by `pread`: the pin is let go of with the last byte
+        /// written, whatever the reader does.
+        case copy
+    }
 
     public init(
         fileDescriptor: Int32, mapping: UnsafeRawPointerBox?, offset: Int, count: Int,
-        pin: any Sendable & AnyObject
+        pin: any SlicePin, transfer: Transfer = .sendfile
     ) {
         self.fileDescriptor = fileDescriptor
         self.mapping = mapping
         self.offset = offset
         self.count = count
         self.pin = pin
+        self.transfer = transfer
     }
+}
+
+/// Keeps a slice's bytes unchanged and its descriptor open as long as it is referenced.
+///
+/// The transport drops its last reference when no reader can still refer to the file's pages:
+/// after that the bytes may be overwritten.
+public protocol SlicePin: AnyObject, Sendable {
+    /// The transport gives up: a local reader may refer to the file's pages for ever (they sit in
+    /// its socket buffer, even after this side has closed), so the file must be unlinked rather
+    /// than written again. Called at most once for a slice, from any thread, before the
+    /// reference is dropped.
+    func abandoned()
 }
 
 /// An address that may cross threads, because the slice's pin keeps what it points to unchanged.
