@@ -38,10 +38,21 @@ let package = Package(
         module("Transport", ["HTTPWire", "ServiceLimits", "CPlatform", log]),
         module(
             "Sessions",
-            ["Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits", "CPlatform", log]),
-        module("Service", ["HTTPWire", "Sessions", "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits", log]),
+            [
+                "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits", "CPlatform",
+                log,
+            ]),
+        module(
+            "Service",
+            [
+                "HTTPWire", "Sessions", "Averaging", "TensorFormats", "Tensors", "StrictJSON",
+                "ServiceLimits", log,
+            ]),
         .executableTarget(
-            name: "polyak", dependencies: ["Transport", "Service", "Sessions", "ServiceLimits", "HTTPWire", arguments, log],
+            name: "polyak",
+            dependencies: [
+                "Transport", "Service", "Sessions", "ServiceLimits", "HTTPWire", arguments, log,
+            ],
             swiftSettings: strict),
         tests("StrictJSONTests", ["StrictJSON"]),
         tests("TensorsTests", ["Tensors"]),
@@ -49,7 +60,9 @@ let package = Package(
         tests("AveragingTests", ["Averaging", "Tensors"]),
         tests("HTTPWireTests", ["HTTPWire", "ServiceLimits"]),
         tests("TransportTests", ["Transport", "HTTPWire", "ServiceLimits", "CPlatform"]),
-        tests("SessionsTests", ["Sessions", "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits"]),
+        tests(
+            "SessionsTests",
+            ["Sessions", "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits"]),
         tests("ServiceTests", ["Service", "Sessions", "HTTPWire", "StrictJSON", "ServiceLimits"]),
         tests("CommandTests", ["polyak"]),
         tests("EndToEndTests", []),

@@ -73,7 +73,9 @@ public struct Response {
     /// Ends the connection after this answer (`Connection: close`; HTTP/2: GOAWAY).
     public var closesConnection = false
 
-    public init(status: Int, fields: [(name: String, value: String)] = [], body: ResponseBody = .empty) {
+    public init(
+        status: Int, fields: [(name: String, value: String)] = [], body: ResponseBody = .empty
+    ) {
         self.status = status
         self.fields = fields
         self.body = body

@@ -44,7 +44,9 @@ public struct HeaderFields: Sendable {
 
     /// The values of all fields of this name, in order.
     public func all(_ name: StaticString) -> [String] {
-        entries.filter { matches($0, name) }.map { String(decoding: bytes[$0.value], as: UTF8.self) }
+        entries.filter { matches($0, name) }.map {
+            String(decoding: bytes[$0.value], as: UTF8.self)
+        }
     }
 
     /// The values of all fields of this name joined by commas, as RFC 9110 section 5.3 allows for

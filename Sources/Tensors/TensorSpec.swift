@@ -16,8 +16,11 @@ public struct TensorSpec: Sendable, Equatable {
             guard dimension >= 0, !overflow else { return nil }
             count = product
         }
-        // A zero dimension after an overflowing prefix is refused above; readers of the format do so too.
-        guard !count.multipliedReportingOverflow(by: elementType.byteCount).overflow else { return nil }
+        // A zero dimension after an overflowing prefix is refused above; readers of the format do
+        // so too.
+        guard !count.multipliedReportingOverflow(by: elementType.byteCount).overflow else {
+            return nil
+        }
         self.name = name
         self.elementType = elementType
         self.shape = shape
