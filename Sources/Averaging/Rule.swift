@@ -21,3 +21,19 @@ public enum FoldStep: Sendable, Equatable {
     /// a ← a + α·(w − a), with α rounded to the accumulator's type first.
     case fold(alpha: Double)
 }
+
+extension Rule {
+    /// What to do with a model that makes the average one of `n` models, `n` ≥ 1.
+    ///
+    /// α is computed in double precision; the kernel rounds it to the accumulator's type.
+    public func step(count n: Int) -> FoldStep {
+        precondition(n >= 1, "the model being folded is counted")
+        guard n > 1 else { return .copy }
+        switch self {
+        case .polynomialDecay(let eta): return .fold(alpha: (eta + 1) / (eta + Double(n)))
+        case .ema(let decay): return .fold(alpha: 1 - decay)
+        case .uniform: return .fold(alpha: 1 / Double(n))
+        case .latest: return .copy
+        }
+    }
+}
