@@ -4,7 +4,7 @@ import Tensors
 /// A running average of models of `T`, driven through the interface under test.
 struct Average<T: Accumulating> {
     private(set) var values: [T]
-    private(set) var count = 0
+    private(set) var models = 0
     private let kernels: FoldKernels
 
     init(count: Int, kernels: FoldKernels = .best) {
@@ -14,14 +14,17 @@ struct Average<T: Accumulating> {
 
     mutating func fold(_ model: [T], _ rule: Rule) {
         precondition(model.count == values.count)
-        count += 1
-        let step = rule.step(count: count)
+        models += 1
+        let step = rule.step(count: models)
+        let count = model.count
         model.withUnsafeBytes { source in
             values.withUnsafeMutableBytes { average in
+                guard let model = source.baseAddress, let place = average.baseAddress else {
+                    return
+                }
                 let bad = kernels.fold(
-                    source: source.baseAddress!, sourceType: T.elementType,
-                    current: UnsafeRawPointer(average.baseAddress!), next: average.baseAddress!,
-                    accumulator: T.elementType, count: model.count, step: step, checkFinite: true,
+                    source: model, sourceType: T.elementType, current: place, next: place,
+                    accumulator: T.elementType, count: count, step: step, checkFinite: true,
                     nonTemporal: false)
                 precondition(bad == nil)
             }

@@ -12,7 +12,8 @@ import Testing
 
     @Test func `weights are computed in double precision`() {
         // Quotients as Python prints them.
-        #expect(Rule.polynomialDecay(eta: 0).step(count: 3) == .fold(alpha: 0.333_333_333_333_333_3))
+        #expect(
+            Rule.polynomialDecay(eta: 0).step(count: 3) == .fold(alpha: 0.333_333_333_333_333_3))
         #expect(Rule.polynomialDecay(eta: 0.5).step(count: 10) == .fold(alpha: 1.5 / 10.5))
         #expect(Rule.polynomialDecay(eta: 8).step(count: 7) == .fold(alpha: 0.6))
         #expect(Rule.uniform.step(count: 7) == .fold(alpha: 0.142_857_142_857_142_85))
@@ -28,7 +29,8 @@ import Testing
         for kernels in FoldKernels.all {
             var average = Average<Double>(count: 3, kernels: kernels)
             for model in 1...10 {
-                average.fold([Double](repeating: Double(model), count: 3), .polynomialDecay(eta: eta))
+                average.fold(
+                    [Double](repeating: Double(model), count: 3), .polynomialDecay(eta: eta))
             }
             for value in average.values {
                 #expect(abs(value - expected) < 1e-14, "\(kernels.name)")
