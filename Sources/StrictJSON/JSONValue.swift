@@ -1,0 +1,102 @@
+/// A JSON document, or a part of one (RFC 8259 section 3).
+public enum JSONValue: Sendable, Equatable {
+    case null
+    case bool(Bool)
+    case number(JSONNumber)
+    case string(String)
+    case array([JSONValue])
+    case object(JSONObject)
+
+    /// What the value is, in words for an error message: `a string`, `an object`, `null`.
+    public var kind: String {
+        switch self {
+        case .null: JSONKind.null.rawValue
+        case .bool: JSONKind.bool.rawValue
+        case .number: JSONKind.number.rawValue
+        case .string: JSONKind.string.rawValue
+        case .array: JSONKind.array.rawValue
+        case .object: JSONKind.object.rawValue
+        }
+    }
+
+    public var isNull: Bool { self == .null }
+
+    /// The boolean, or nil when the value is something else.
+    public var boolValue: Bool? {
+        if case .bool(let value) = self { value } else { nil }
+    }
+
+    /// The number, or nil when the value is something else.
+    public var numberValue: JSONNumber? {
+        if case .number(let value) = self { value } else { nil }
+    }
+
+    /// The string, or nil when the value is something else.
+    public var stringValue: String? {
+        if case .string(let value) = self { value } else { nil }
+    }
+
+    /// The elements, or nil when the value is something else.
+    public var arrayValue: [JSONValue]? {
+        if case .array(let value) = self { value } else { nil }
+    }
+
+    /// The object, or nil when the value is something else.
+    public var objectValue: JSONObject? {
+        if case .object(let value) = self { value } else { nil }
+    }
+}
+
+/// The kinds of JSON values; raw values are the words for error messages.
+public enum JSONKind: String, Sendable {
+    case null = "null"
+    case bool = "a boolean"
+    case number = "a number"
+    case string = "a string"
+    case array = "an array"
+    case object = "an object"
+}
+
+/// A JSON number as it was written, so that nothing is lost before its reader says what it wants.
+///
+/// Two numbers are equal when they are written alike: `1` and `1.0` differ.
+public struct JSONNumber: Sendable, Equatable {
+    /// The number's text, as RFC 8259 section 6 spells it; or `NaN`, `Infinity`, `-Infinity` when
+    /// the reader was told to let them pass.
+    public let literal: String
+
+    init(literal: String) {
+        self.literal = literal
+    }
+
+    /// The number, when it is written without a fraction and an exponent and fits.
+    public var int: Int? { Int(literal) }
+
+    /// The nearest double; ±infinity when the number is too large for one, NaN for `NaN`.
+    public var double: Double {
+        guard let value = Double(literal) else {
+            preconditionFailure("a number's literal was checked when it was read")
+        }
+        return value
+    }
+}
+
+/// The members of a JSON object in the order of the document. Names are unique.
+public struct JSONObject: Sendable, Equatable {
+    public var members: [(name: String, value: JSONValue)]
+
+    public init(members: [(name: String, value: JSONValue)] = []) {
+        self.members = members
+    }
+
+    /// The value of the member of that name. O(members): objects here have a few dozen at most.
+    public subscript(name: String) -> JSONValue? {
+        members.first { $0.name == name }?.value
+    }
+
+    /// Same members with equal values, in whatever order: RFC 8259 objects are unordered.
+    public static func == (left: JSONObject, right: JSONObject) -> Bool {
+        left.members.count == right.members.count
+            && left.members.allSatisfy { right[$0.name] == $0.value }
+    }
+}
