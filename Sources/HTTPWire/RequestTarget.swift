@@ -1,0 +1,62 @@
+/// Takes a request's path apart (RFC 3986 section 3.3).
+public enum RequestTarget {
+    /// The segments of `raw`, each percent-decoded.
+    ///
+    /// The path is split at its raw slashes first, so `%2F` stays inside its segment. `/` has no
+    /// segment; `/a/` has two, the second empty. Dot segments are not resolved: they are
+    /// segments like any other.
+    ///
+    /// - Returns: nil when `raw` does not begin with `/`, an escape is not `%` and two
+    ///   hexadecimal digits, or a decoded segment has a NUL or is not UTF-8.
+    public static func decodePath(_ raw: String) -> [String]? {
+        guard let (segments, rest) = decodePath(raw, leading: .max), rest == nil else { return nil }
+        return segments
+    }
+
+    /// The first `count` segments of `raw`, percent-decoded, and what follows them as sent.
+    ///
+    /// For names that may hold slashes, raw or as `%2F`: `rest` is everything after the slash that
+    /// follows the last leading segment, to be decoded whole with `decode`; nil when there is
+    /// no such slash.
+    ///
+    /// - Returns: nil as `decodePath(_:)`; an error in the rest is not looked for.
+    public static func decodePath(
+        _ raw: String, leading count: Int
+    ) -> (segments: [String], rest: String?)? {
+        guard raw.utf8.first == Byte.slash else { return nil }
+        var rest = raw.utf8.dropFirst()
+        var segments: [String] = []
+        guard !rest.isEmpty else { return (segments, nil) }
+        while segments.count < count {
+            let end = rest.firstIndex(of: Byte.slash)
+            guard let segment = decode(rest[..<(end ?? rest.endIndex)]) else { return nil }
+            segments.append(segment)
+            guard let end else { return (segments, nil) }
+            rest = rest[rest.index(after: end)...]
+        }
+        return (segments, String(Substring(rest)))
+    }
+
+    /// `raw` percent-decoded; nil when an escape is malformed or what comes out has a NUL or is
+    /// not UTF-8.
+    public static func decode(_ raw: String) -> String? {
+        decode(raw.utf8[...])
+    }
+
+    static func decode(_ raw: Substring.UTF8View) -> String? {
+        var decoded: [UInt8] = []
+        decoded.reserveCapacity(raw.count)
+        var bytes = raw.makeIterator()
+        while var byte = bytes.next() {
+            if byte == Byte.percent {
+                guard let first = bytes.next(), let high = Byte.hexadecimalValue(first),
+                    let second = bytes.next(), let low = Byte.hexadecimalValue(second)
+                else { return nil }
+                byte = high << 4 | low
+            }
+            guard byte != 0 else { return nil }
+            decoded.append(byte)
+        }
+        return String(validating: decoded, as: UTF8.self)
+    }
+}
