@@ -19,12 +19,15 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
 let package = Package(
     name: "polyak",
     products: [.executable(name: "polyak", targets: ["polyak"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
         .target(name: "CPlatform"),
@@ -52,6 +55,7 @@ let package = Package(
             name: "polyak",
             dependencies: [
                 "Transport", "Service", "Sessions", "ServiceLimits", "HTTPWire", arguments, log,
+                yams,
             ],
             swiftSettings: strict),
         tests("StrictJSONTests", ["StrictJSON"]),

@@ -1,0 +1,177 @@
+import ServiceLimits
+
+extension Setting {
+    /// Every setting there is, in the order of the reference file.
+    static let table: [Setting] = service + heads + connections + sessions
+
+    private static let service = [
+        Setting(
+            "listen", .addresses(\.listen),
+            "Where to listen. Port 0 takes a free one, which the line `listening on` tells."),
+        Setting(
+            "allow-anonymous", .flag(\.allowAnonymous),
+            """
+            Needed to listen on any but a loopback address or a Unix socket: whoever reaches the \
+            address may then read, change and delete every session.
+            """),
+        Setting(
+            "runtime-directory", .directory(\.runtimeDirectory),
+            """
+            Where the averages lie while the service runs; memory (tmpfs) for speed. auto: \
+            $RUNTIME_DIRECTORY (systemd), else /dev/shm/polyak-UID, else $XDG_RUNTIME_DIR/polyak, \
+            else /tmp/polyak-UID.
+            """),
+        Setting(
+            "data-directory", .directory(\.dataDirectory),
+            """
+            What has to last lies here, on a disk. auto: $STATE_DIRECTORY (systemd), else \
+            $XDG_STATE_HOME/polyak, else ~/.local/state/polyak.
+            """),
+        Setting(
+            "lanes", .count(\.lanes, 0...1024),
+            "Event loops that serve the connections; 0 is one for each processor."),
+        Setting(
+            "log-level",
+            .choice(\.logLevel, ["trace", "debug", "info", "notice", "warning", "error"]),
+            "The least important lines that are logged, to standard error."),
+        Setting(
+            "shutdown-grace", .duration(\.limits.shutdownGrace, .zero ... .seconds(3600)),
+            """
+            From SIGTERM to the end: uploads in flight finish within it or are refused. The \
+            service manager must wait longer than this before it kills.
+            """),
+    ]
+
+    /// RFC 9112 section 3, RFC 9110 section 5.4.
+    private static let heads = [
+        Setting(
+            "request-line-bytes", .bytes(\.limits.requestLineBytes, 1024...1 << 20),
+            "A request's first line; RFC 9112 asks for 8,000 bytes at least. Beyond it 414."),
+        Setting(
+            "field-bytes", .bytes(\.limits.fieldBytes, 256...1 << 20),
+            "One header field. Beyond it 431."),
+        Setting(
+            "header-bytes", .bytes(\.limits.headerBytes, 1024...16 << 20),
+            "All header fields of a request. Beyond it 431."),
+        Setting(
+            "fields", .count(\.limits.fields, 10...10_000),
+            "Header fields of a request. Beyond it 431."),
+        Setting(
+            "chunk-extension-bytes", .bytes(\.limits.chunkExtensionBytes, 0...64 << 10),
+            "What may follow a chunk's size; it is read and ignored."),
+        Setting(
+            "trailer-bytes", .bytes(\.limits.trailerBytes, 0...1 << 20),
+            "What may follow a chunked body's last chunk; it is read and ignored."),
+    ]
+
+    private static let connections = [
+        Setting(
+            "connections", .count(\.limits.connections, 1...1_000_000),
+            """
+            Open connections; further ones are closed at once. Each needs a descriptor, so the \
+            limit of open files has to be higher.
+            """),
+        Setting(
+            "drain", .bytes(\.limits.drain, 0...1 << 30),
+            "An unwanted body up to this size is read and dropped, and the connection kept."),
+        Setting(
+            "linger", .duration(\.limits.linger, .zero ... .seconds(60)),
+            """
+            How long a connection closed during a body is still read, so that the client sees the \
+            answer instead of a reset.
+            """),
+        Setting(
+            "head-timeout", .duration(\.limits.headTimeout, .milliseconds(100) ... .seconds(3600)),
+            "From a request's first byte to the end of its head. Beyond it 408."),
+        Setting(
+            "idle-timeout",
+            .duration(\.limits.idleTimeout, .milliseconds(100) ... .seconds(86400)),
+            "How long a connection is kept between two requests."),
+        Setting(
+            "body-grace", .duration(\.limits.bodyGrace, .zero ... .seconds(3600)),
+            "A body gets this long before its rate is looked at."),
+        Setting(
+            "body-rate", .bytesPerSecond(\.limits.bodyRate, 1...1 << 30),
+            """
+            What a body must sustain after the grace, while the service reads it. Slow lines pass, \
+            stalled ones do not.
+            """),
+        Setting(
+            "write-timeout",
+            .duration(\.limits.writeTimeout, .milliseconds(100) ... .seconds(3600)),
+            "A client that takes nothing of an answer for this long is dropped."),
+        Setting(
+            "receive-bytes", .bytes(\.limits.receiveBytes, 4096...16 << 20),
+            "Read from a socket at once. 64KiB to 256KiB measured best, 1MiB and more slower."),
+    ]
+
+    private static let sessions = [
+        Setting(
+            "sessions", .count(\.limits.sessions, 1...1_000_000),
+            "Sessions in the service. Beyond it 429."),
+        Setting(
+            "averages", .count(\.limits.averages, 1...32),
+            "Averages of one session."),
+        Setting(
+            "json-bytes", .bytes(\.limits.jsonBytes, 1024...64 << 20),
+            "A JSON body: settings or a report. Beyond it 413."),
+        Setting(
+            "json-depth", .count(\.limits.jsonDepth, 4...512),
+            "How deep JSON may nest; settings need four."),
+        Setting(
+            "model-bytes", .bytes(\.limits.modelBytes, 1...1 << 40),
+            "An uploaded model, its header included. Beyond it 413."),
+        Setting(
+            "model-header-bytes", .bytes(\.limits.modelHeaderBytes, 64...100_000_000),
+            "A safetensors header: 300 tensors need 30 kB, the format allows 100,000,000 bytes."),
+        Setting(
+            "tensors", .count(\.limits.tensors, 1...10_000_000),
+            "Tensors of one model."),
+        Setting(
+            "queued-uploads", .count(\.limits.queuedUploads, 1...65_536),
+            "Uploads and reports that wait for their turn in one session. Beyond it 429."),
+        Setting(
+            "staging-bytes", .bytes(\.limits.stagingBytes, 0...1 << 40),
+            """
+            Memory for uploads that wait for their turn, in the whole service; when it is spent \
+            they are not read until there is room.
+            """),
+        Setting(
+            "lease-rate", .bytesPerSecond(\.limits.leaseRate, 1...1 << 30),
+            "What the upload whose turn it is must sustain while others wait. Below it 408."),
+        Setting(
+            "lease-window",
+            .duration(\.limits.leaseWindow, .milliseconds(100) ... .seconds(3600)),
+            "The time over which lease-rate is measured."),
+        Setting(
+            "trainers", .count(\.limits.trainers, 1...1024),
+            "Trainers whose last step one session remembers."),
+        Setting(
+            "idempotency-keys", .count(\.limits.idempotencyKeys, 1...1_000_000),
+            "Idempotency keys that one session remembers; the oldest is forgotten first."),
+        Setting(
+            "fingerprint-bytes", .bytes(\.limits.fingerprintBytes, 0...64 << 20),
+            """
+            Under an idempotency key, bodies up to this size are told apart by their SHA-256, \
+            larger ones by their length.
+            """),
+        Setting(
+            "reports", .count(\.limits.reports, 1...100_000_000),
+            "Epoch reports that one session takes."),
+        Setting(
+            "pinned-revisions", .count(\.limits.pinnedRevisions, 0...64),
+            """
+            Older revisions of one average that slow readers may hold, each as large as the \
+            model; beyond it readers get copies.
+            """),
+        Setting(
+            "cached-bytes", .bytes(\.limits.cachedBytes, 0...1 << 40),
+            "All weights that trainers keep in the service by PUT …/cached. Beyond it 429."),
+        Setting(
+            "long-poll", .duration(\.limits.longPoll, .zero ... .seconds(60)),
+            "The longest wait that `Prefer: wait` gets."),
+        Setting(
+            "waiters", .count(\.limits.waiters, 0...65_536),
+            "Requests that wait for a newer average, in one session."),
+    ]
+}

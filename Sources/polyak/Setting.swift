@@ -1,0 +1,87 @@
+import ServiceLimits
+
+/// One setting: a row of the table that the flags, the environment's names, the file's keys,
+/// `polyak config` and `config/polyak.yaml` are all made from.
+struct Setting: Sendable {
+    /// A property of `Settings`.
+    typealias Path<Value> = WritableKeyPath<Settings, Value> & Sendable
+
+    /// Where a setting's value lives, how it is written, and what it may be.
+    enum Kind: Sendable {
+        case count(any Path<Int>, ClosedRange<Int>)
+        case bytes(any Path<Int>, ClosedRange<Int>)
+        case bytesPerSecond(any Path<Int>, ClosedRange<Int>)
+        case duration(any Path<Duration>, ClosedRange<Duration>)
+        case flag(any Path<Bool>)
+        case choice(any Path<String>, [String])
+        case directory(any Path<String>)
+        case addresses(any Path<[String]>)
+    }
+
+    /// The name in the file: words joined by hyphens.
+    let key: String
+    let kind: Kind
+    /// What it does and why its default is what it is, in a sentence or two.
+    let summary: String
+
+    init(_ key: String, _ kind: Kind, _ summary: String) {
+        self.key = key
+        self.kind = kind
+        self.summary = summary
+    }
+
+    var flag: String { "--" + key }
+
+    var environmentName: String {
+        Setting.environmentPrefix + key.uppercased().replacing("-", with: "_")
+    }
+
+    static let environmentPrefix = "POLYAK_"
+
+    /// Whether the flag stands alone, without a value.
+    var isFlag: Bool {
+        if case .flag = kind { true } else { false }
+    }
+
+    /// Whether several values may be given.
+    var isList: Bool {
+        if case .addresses = kind { true } else { false }
+    }
+
+    /// What a value is written in.
+    var unit: String {
+        switch kind {
+        case .count: "a number"
+        case .bytes: "bytes: B, KiB, MiB, GiB or TiB"
+        case .bytesPerSecond: "bytes a second: B/s, KiB/s, MiB/s or GiB/s"
+        case .duration: "time: ms, s, m or h"
+        case .flag: "true or false"
+        case .choice: "a word"
+        case .directory: "a path, or auto"
+        case .addresses: "HOST:PORT, [IPV6]:PORT or unix:/PATH; several as a list"
+        }
+    }
+
+    /// The values that are taken, in words.
+    var range: String {
+        switch kind {
+        case .count(_, let range): "\(range.lowerBound) to \(range.upperBound)"
+        case .bytes(_, let range):
+            Quantity.text(bytes: range.lowerBound) + " to " + Quantity.text(bytes: range.upperBound)
+        case .bytesPerSecond(_, let range):
+            Quantity.text(bytesPerSecond: range.lowerBound) + " to "
+                + Quantity.text(bytesPerSecond: range.upperBound)
+        case .duration(_, let range):
+            Quantity.text(range.lowerBound) + " to " + Quantity.text(range.upperBound)
+        case .flag: "true, false"
+        case .choice(_, let words): words.joined(separator: ", ")
+        case .directory: "auto, or an absolute path"
+        case .addresses: "1 to 16 addresses, port 0 to 65535 (0: any free one)"
+        }
+    }
+
+    /// The setting of this key, if there is one.
+    static func named(_ key: String) -> Setting? {
+        table.first { $0.key == key }
+    }
+}
