@@ -68,7 +68,7 @@ let package = Package(
             "SessionsTests",
             ["Sessions", "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits"]),
         tests("ServiceTests", ["Service", "Sessions", "HTTPWire", "StrictJSON", "ServiceLimits"]),
-        tests("CommandTests", ["polyak"]),
+        tests("CommandTests", ["polyak", "ServiceLimits"]),
         tests("EndToEndTests", []),
         tests("TidyTests", []),
     ]

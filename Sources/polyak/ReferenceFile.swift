@@ -14,7 +14,7 @@ enum ReferenceFile {
         """
 
     private static func entry(_ setting: Setting) -> String {
-        let notes = wrap(setting.summary) + wrap("Range: \(setting.range) (\(setting.unit)).")
+        let notes = wrap(setting.summary) + wrap("Allowed: \(setting.allowed).")
         let values = setting.texts(in: Settings())
         let value =
             setting.isList ? values.map { "\n  - \($0)" }.joined() : " " + values.joined()

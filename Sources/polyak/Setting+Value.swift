@@ -42,7 +42,7 @@ extension Setting {
             guard words.contains(text) else { return false }
             settings[keyPath: path] = text
         case .directory(let path):
-            guard text == Settings.automatic || text.hasPrefix("/") else { return false }
+            guard !text.isEmpty, !text.utf8.contains(0) else { return false }
             settings[keyPath: path] = text
         case .addresses:
             return false

@@ -55,10 +55,10 @@ struct Setting: Sendable {
         case .bytes: "bytes: B, KiB, MiB, GiB or TiB"
         case .bytesPerSecond: "bytes a second: B/s, KiB/s, MiB/s or GiB/s"
         case .duration: "time: ms, s, m or h"
-        case .flag: "true or false"
+        case .flag: "a truth value"
         case .choice: "a word"
-        case .directory: "a path, or auto"
-        case .addresses: "HOST:PORT, [IPV6]:PORT or unix:/PATH; several as a list"
+        case .directory: "a path"
+        case .addresses: "an address, or a list of them"
         }
     }
 
@@ -75,8 +75,16 @@ struct Setting: Sendable {
             Quantity.text(range.lowerBound) + " to " + Quantity.text(range.upperBound)
         case .flag: "true, false"
         case .choice(_, let words): words.joined(separator: ", ")
-        case .directory: "auto, or an absolute path"
-        case .addresses: "1 to 16 addresses, port 0 to 65535 (0: any free one)"
+        case .directory: "auto, or a path; a relative one begins in the working directory"
+        case .addresses: "1 to 16 of HOST:PORT, [IPV6]:PORT or unix:/PATH"
+        }
+    }
+
+    /// Range and unit, as an error and the reference file name them.
+    var allowed: String {
+        switch kind {
+        case .count, .bytes, .bytesPerSecond, .duration: "\(range) (\(unit))"
+        case .flag, .choice, .directory, .addresses: range
         }
     }
 

@@ -30,7 +30,7 @@ struct SettingArguments: ParsableArguments {
     }
 
     /// Reads every source in its order.
-    func read(_ environment: [String: String] = ProcessInfo.processInfo.environment)
+    func read(_ environment: [String: String])
         -> SettingsReader
     {
         var reader = SettingsReader()
@@ -43,11 +43,19 @@ struct SettingArguments: ParsableArguments {
         return reader
     }
 
-    /// Reads every source, and ends the command with all problems named if there are any.
+    /// Reads every source and chooses the directories; ends the command with all problems named
+    /// if there are any.
     func readOrExit() throws -> SettingsReader {
-        let reader = read()
+        let environment = ProcessInfo.processInfo.environment
+        var reader = read(environment)
         guard reader.problems.isEmpty else {
             StandardError.write(reader.problems.map { "polyak: \($0)\n" }.joined())
+            throw ExitCode.validationFailure
+        }
+        do throws(DirectoryError) {
+            reader.settle(try ServiceDirectories(reader.settings, environment: environment))
+        } catch {
+            StandardError.write("polyak: \(error)\n")
             throw ExitCode.validationFailure
         }
         return reader

@@ -15,12 +15,15 @@ enum SettingsFile {
 
     /// Reads the file's entries in their order. A file of comments alone has none.
     static func entries(of path: String) throws(SettingsError) -> [Entry] {
-        let text: String
-        do {
-            text = try String(contentsOf: URL(fileURLWithPath: path), encoding: .utf8)
-        } catch {
-            let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error
-            throw .unreadableFile(path: path, reason: cause.localizedDescription)
+        guard let data = FileManager.default.contents(atPath: path) else {
+            // Foundation does not say why; opening it once more does.
+            let fd = open(path, O_RDONLY)
+            let reason = fd < 0 ? String(cString: strerror(errno)) : "it is no regular file"
+            if fd >= 0 { close(fd) }
+            throw .unreadableFile(path: path, reason: reason)
+        }
+        guard let text = String(data: data, encoding: .utf8) else {
+            throw .unreadableFile(path: path, reason: "it is not UTF-8")
         }
         return try entries(in: text, path: path)
     }
@@ -33,7 +36,7 @@ enum SettingsFile {
         } catch {
             throw .notYAML(path: path, detail: "\(error)")
         }
-        guard let root else { return [] }
+        guard let root, root.scalar?.string.isEmpty != true else { return [] }
         guard let mapping = root.mapping else {
             throw .notYAML(path: path, detail: "the top level must be `key: value` lines")
         }

@@ -94,17 +94,22 @@ struct SettingsReader {
         }
     }
 
+    /// Puts the chosen directories in the place of `auto`; where they came from stays as it is.
+    mutating func settle(_ directories: ServiceDirectories) {
+        settings.runtimeDirectory = directories.runtime
+        settings.dataDirectory = directories.data
+    }
+
     private mutating func take(
         _ setting: Setting, _ texts: [String], shown: String, from origin: Origin
     ) {
-        let allowed = "\(setting.range) (\(setting.unit))"
         if texts.isEmpty {
-            problems.append(.noValue(key: setting.key, allowed: allowed, origin: origin))
+            problems.append(.noValue(key: setting.key, allowed: setting.allowed, origin: origin))
         } else if setting.assign(texts, to: &settings) {
             origins[setting.key] = origin
         } else {
             problems.append(
-                .unusable(key: setting.key, given: shown, allowed: allowed, origin: origin))
+                .unusable(key: setting.key, given: shown, allowed: setting.allowed, origin: origin))
         }
     }
 

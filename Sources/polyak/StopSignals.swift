@@ -1,0 +1,31 @@
+import Foundation
+
+/// SIGTERM, SIGINT and SIGHUP, waited for by one thread instead of interrupting any.
+///
+/// A blocked signal stays pending, so one that comes before the wait is not lost.
+enum StopSignals {
+    /// Blocks the signals in this thread, and so in every thread it starts: to be called before
+    /// there are others. SIGPIPE is ignored, since sendfile(2) cannot be told not to raise it.
+    static func block() {
+        signal(SIGPIPE, SIG_IGN)
+        var set = watched()
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    /// Waits for the next signal that asks the service to stop. SIGHUP does not.
+    static func wait() -> Int32 {
+        var set = watched()
+        while true {
+            var number: Int32 = 0
+            guard sigwait(&set, &number) == 0, number != SIGHUP else { continue }
+            return number
+        }
+    }
+
+    private static func watched() -> sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, number) }
+        return set
+    }
+}

@@ -1,0 +1,118 @@
+import Foundation
+import Testing
+
+@testable import polyak
+
+@Suite struct ServiceDirectoriesTests {
+    private let systemd = [
+        "RUNTIME_DIRECTORY": "/run/polyak", "STATE_DIRECTORY": "/var/lib/polyak:/var/lib/other",
+        "HOME": "/home/u", "XDG_RUNTIME_DIR": "/run/user/1",
+    ]
+
+    @Test func `systemd's directories come first`() throws {
+        let found = try ServiceDirectories(Settings(), environment: systemd)
+        #expect(found.runtime == "/run/polyak")
+        #expect(found.data == "/var/lib/polyak")
+    }
+
+    @Test func `a given directory comes before systemd's`() throws {
+        var settings = Settings()
+        settings.runtimeDirectory = "/a/b/"
+        settings.dataDirectory = "/c/../d"
+        let found = try ServiceDirectories(settings, environment: systemd)
+        #expect(found.runtime == "/a/b")
+        #expect(found.data == "/d")
+    }
+
+    @Test func `without systemd, memory is preferred`() throws {
+        let environment = ["HOME": "/home/u", "XDG_RUNTIME_DIR": "/run/user/1"]
+        func runtime(_ usable: Set<String>) throws -> String {
+            try ServiceDirectories(
+                Settings(), environment: environment, isUsable: usable.contains
+            ).runtime
+        }
+        #expect(try runtime(["/dev/shm", "/run/user/1"]) == "/dev/shm/polyak-\(geteuid())")
+        #expect(try runtime(["/run/user/1"]) == "/run/user/1/polyak")
+        #expect(try runtime([]) == "/tmp/polyak-\(geteuid())")
+    }
+
+    @Test func `data lies where the XDG specification says`() throws {
+        func data(_ environment: [String: String]) throws -> String {
+            try ServiceDirectories(Settings(), environment: environment).data
+        }
+        #expect(try data(["HOME": "/h"]) == "/h/.local/state/polyak")
+        #expect(try data(["HOME": "/h", "XDG_STATE_HOME": "/s"]) == "/s/polyak")
+        #expect(try data(["HOME": "/h", "XDG_STATE_HOME": "relative"]) == "/h/.local/state/polyak")
+        #expect(throws: DirectoryError.noHome) { try data([:]) }
+    }
+
+    @Test func `directories are made for their owner alone`() throws {
+        try withDirectory { base in
+            try directories(base + "/r/s", base + "/d").create()
+            for path in ["/r", "/r/s", "/d"] {
+                var found = stat()
+                #expect(lstat(base + path, &found) == 0)
+                #expect(found.st_mode & 0o7777 == 0o700)
+            }
+            // What is there already is taken.
+            try directories(base + "/r/s", base + "/d").create()
+        }
+    }
+
+    @Test func `a link, a file, and a directory open to all are refused`() throws {
+        try withDirectory { base in
+            try FileManager.default.createSymbolicLink(
+                atPath: base + "/link", withDestinationPath: base)
+            try Data().write(to: URL(fileURLWithPath: base + "/file"))
+            #expect(mkdir(base + "/open", 0o700) == 0 && chmod(base + "/open", 0o777) == 0)
+            #expect(throws: DirectoryError.link(path: base + "/link")) {
+                try directories(base + "/link", base).create()
+            }
+            #expect(throws: DirectoryError.notDirectory(path: base + "/file")) {
+                try directories(base, base + "/file").create()
+            }
+            #expect(throws: DirectoryError.writableByAll(path: base + "/open")) {
+                try directories(base + "/open", base).create()
+            }
+            #expect(
+                throws: DirectoryError.cannotCreate(
+                    path: base + "/file/x", reason: "Not a directory")
+            ) {
+                try directories(base + "/file/x", base).create()
+            }
+        }
+    }
+
+    @Test func `the innermost mount tells the file system`() {
+        let mounts = """
+            /dev/sda1 / ext4 rw 0 0
+            tmpfs /run tmpfs rw 0 0
+            /dev/sdb1 /run/disk xfs rw 0 0
+            overlay /run/disk overlay rw 0 0
+            """
+        func kind(_ path: String) -> String? {
+            ServiceDirectories.fileSystem(of: path, mounts: mounts)
+        }
+        #expect(kind("/run/polyak") == "tmpfs")
+        #expect(kind("/run") == "tmpfs")
+        #expect(kind("/runner") == "ext4")
+        #expect(kind("/run/disk/a") == "overlay")
+        #expect(ServiceDirectories.fileSystem(of: "/a", mounts: "") == nil)
+    }
+
+    private func directories(_ runtime: String, _ data: String) throws -> ServiceDirectories {
+        var settings = Settings()
+        settings.runtimeDirectory = runtime
+        settings.dataDirectory = data
+        return try ServiceDirectories(settings, environment: [:])
+    }
+}
+
+/// Runs `body` with an empty directory, which is removed afterwards.
+func withDirectory(_ body: (String) throws -> Void) throws {
+    let url = FileManager.default.temporaryDirectory.appending(path: "polyak-\(UUID())")
+    try FileManager.default.createDirectory(
+        at: url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    defer { try? FileManager.default.removeItem(at: url) }
+    try body(url.path)
+}

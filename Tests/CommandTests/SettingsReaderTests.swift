@@ -1,0 +1,161 @@
+import Foundation
+import ServiceLimits
+import Testing
+
+@testable import polyak
+
+@Suite struct SettingsReaderTests {
+    @Test func `without any source everything is at its default`() {
+        var reader = SettingsReader()
+        reader.readEnvironment(["PATH": "/bin", "NOTPOLYAK_LISTEN": "x"])
+        reader.readFlags([])
+        reader.checkTogether()
+        #expect(reader.settings == Settings())
+        #expect(reader.problems.isEmpty)
+        #expect(reader.rows.allSatisfy { $0.origin == "default" })
+    }
+
+    @Test func `a flag wins over the environment, which wins over the file`() throws {
+        try withFile("fields: 20\nsessions: 20\ntensors: 20\n") { path in
+            var reader = SettingsReader()
+            reader.readFile(path)
+            reader.readEnvironment(["POLYAK_SESSIONS": "30", "POLYAK_TENSORS": "30"])
+            reader.readFlags(["--tensors", "40"])
+            #expect(reader.problems.isEmpty)
+            #expect(reader.settings.limits.fields == 20)
+            #expect(reader.settings.limits.sessions == 30)
+            #expect(reader.settings.limits.tensors == 40)
+            #expect(reader.origins["fields"] == .file(path: path, line: 1))
+            #expect(reader.origins["sessions"] == .environment(name: "POLYAK_SESSIONS"))
+            #expect(reader.origins["tensors"] == .flag("--tensors"))
+        }
+    }
+
+    @Test func `a value follows its flag as a word or after an equals sign`() {
+        var reader = SettingsReader()
+        reader.readFlags(["--linger=2s", "--drain", "2MiB", "--allow-anonymous"])
+        #expect(reader.problems.isEmpty)
+        #expect(reader.settings.limits.linger == .seconds(2))
+        #expect(reader.settings.limits.drain == 2 << 20)
+        #expect(reader.settings.allowAnonymous)
+    }
+
+    @Test func `a repeated list flag adds, another replaces`() {
+        var reader = SettingsReader()
+        reader.readFlags([
+            "--listen", "127.0.0.1:1", "--fields", "20", "--listen=unix:/s", "--fields", "30",
+        ])
+        #expect(reader.problems.isEmpty)
+        #expect(reader.settings.listen == ["127.0.0.1:1", "unix:/s"])
+        #expect(reader.settings.limits.fields == 30)
+    }
+
+    @Test func `a list in the environment is separated by commas`() {
+        var reader = SettingsReader()
+        reader.readEnvironment(["POLYAK_LISTEN": "127.0.0.1:1,unix:/s"])
+        #expect(reader.settings.listen == ["127.0.0.1:1", "unix:/s"])
+    }
+
+    @Test func `an unknown name is refused with what may have been meant`() throws {
+        try withFile("# x\nidle-timout: 3s\n") { path in
+            var reader = SettingsReader()
+            reader.readFile(path)
+            reader.readEnvironment(["POLYAK_LISTN": "x"])
+            reader.readFlags(["--nothing-like-it", "5"])
+            #expect(
+                reader.problems == [
+                    .unknown(
+                        name: "idle-timout", similar: "idle-timeout",
+                        origin: .file(path: path, line: 2)),
+                    .unknown(
+                        name: "POLYAK_LISTN", similar: "POLYAK_LISTEN",
+                        origin: .environment(name: "POLYAK_LISTN")),
+                    .unknown(
+                        name: "--nothing-like-it", similar: nil, origin: .flag("--nothing-like-it")),
+                ])
+            #expect(reader.problems[0].description.contains("\(path):2"))
+            #expect(reader.problems[0].description.contains("did you mean 'idle-timeout'?"))
+        }
+    }
+
+    @Test func `a value out of range names key, value, what is allowed, and where`() throws {
+        try withFile("fields: 9\n") { path in
+            var reader = SettingsReader()
+            reader.readFile(path)
+            let problem = try #require(reader.problems.first)
+            #expect(
+                problem.description
+                    == "\(path):1: fields is '9'; allowed: 10 to 10000 (a number)")
+            #expect(reader.settings == Settings())
+        }
+    }
+
+    @Test func `a flag without its value is refused`() {
+        for words in [["--fields"], ["--fields", "--allow-anonymous"]] {
+            var reader = SettingsReader()
+            reader.readFlags(words)
+            guard case .noValue("fields", _, .flag("--fields")) = reader.problems.first else {
+                Issue.record("\(reader.problems)")
+                continue
+            }
+        }
+        var reader = SettingsReader()
+        reader.readFlags(["serve"])
+        #expect(reader.problems == [.strayWord("serve")])
+    }
+
+    @Test func `variables of a Kubernetes service named polyak are not settings`() {
+        var reader = SettingsReader()
+        reader.readEnvironment([
+            "POLYAK_SERVICE_HOST": "10.0.0.1", "POLYAK_SERVICE_PORT": "80",
+            "POLYAK_SERVICE_PORT_HTTP": "80", "POLYAK_PORT": "tcp://10.0.0.1:80",
+            "POLYAK_PORT_80_TCP_ADDR": "10.0.0.1", "POLYAK_CONFIG": "/etc/polyak.yaml",
+        ])
+        #expect(reader.problems.isEmpty)
+        #expect(reader.settings == Settings())
+    }
+
+    @Test(arguments: [
+        "0.0.0.0:80", "[::]:80", "192.0.2.1:80", "example.org:80", "127.0.0.1.example:1",
+    ])
+    func `an address that others reach needs allow-anonymous`(address: String) {
+        var reader = SettingsReader()
+        reader.readFlags(["--listen", "unix:/s", "--listen", address])
+        reader.checkTogether()
+        #expect(reader.problems == [.exposed(address: address, origin: .flag("--listen"))])
+
+        var allowed = SettingsReader()
+        allowed.readFlags(["--listen", address, "--allow-anonymous"])
+        allowed.checkTogether()
+        #expect(allowed.problems.isEmpty)
+    }
+
+    @Test(arguments: ["127.0.0.1:80", "127.1.2.3:0", "[::1]:80", "localhost:80", "unix:/s"])
+    func `an address of this machine alone needs nothing`(address: String) {
+        var reader = SettingsReader()
+        reader.readFlags(["--listen", address])
+        reader.checkTogether()
+        #expect(reader.problems.isEmpty)
+    }
+
+    @Test(arguments: [
+        "", ":80", "80", "host", "host:", "host:65536", "host:-1", "::1:80", "[::1]", "[::1:80",
+        "::1]:80", "[1.2.3.4]:80", "unix:", "unix:relative", "http://127.0.0.1:80",
+    ])
+    func `what is no address is refused`(address: String) {
+        #expect(!Address.isValid(address))
+    }
+
+    @Test func `a socket's path must fit sockaddr_un`() {
+        #expect(Address.isValid("unix:/" + String(repeating: "a", count: 106)))
+        #expect(!Address.isValid("unix:/" + String(repeating: "a", count: 107)))
+    }
+}
+
+/// Runs `body` with a file of this text, which is removed afterwards.
+func withFile(_ text: String, _ body: (String) throws -> Void) throws {
+    let url = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).yaml")
+    try Data(text.utf8).write(to: url)
+    defer { try? FileManager.default.removeItem(at: url) }
+    try body(url.path)
+}
