@@ -1,3 +1,4 @@
+import CKernels
 public import Tensors
 
 /// The loops over elements: folding a model into an average, and converting between float types.
@@ -8,15 +9,32 @@ public import Tensors
 public struct FoldKernels: Sendable {
     /// The variant's name, for logs and benchmarks.
     public let name: String
+    /// Nil for the reference.
+    private let compiled: Compiled?
+
+    private struct Compiled: Sendable {
+        let fold: polyak_fold
+        let convert: polyak_convert
+    }
 
     /// The fastest variant this processor can run.
-    public static let best = reference
+    public static let best = all.last ?? reference
 
     /// Plain Swift: the definition the others are tested against.
-    public static let reference = FoldKernels(name: "reference")
+    public static let reference = FoldKernels(name: "reference", compiled: nil)
 
     /// Every variant this processor can run, slowest first.
-    public static var all: [FoldKernels] { [reference] }
+    public static var all: [FoldKernels] {
+        var found = [reference]
+        var kernels = polyak_kernels()
+        while polyak_kernels_at(found.count - 1, &kernels) {
+            found.append(
+                FoldKernels(
+                    name: String(cString: kernels.name),
+                    compiled: Compiled(fold: kernels.fold, convert: kernels.convert)))
+        }
+        return found
+    }
 
     /// Writes `next[i] = step(current[i], source[i])` for `count` elements.
     ///
@@ -42,11 +60,23 @@ public struct FoldKernels: Sendable {
         precondition(sourceType.isFloat && count >= 0, "only floats are averaged")
         precondition(accumulator == .f32 || accumulator == .f64, "no such accumulator")
         precondition(step == .copy || current != nil, "a fold needs a current average")
-        referenceFold(
-            source: source, sourceType: sourceType, current: current, next: next,
-            accumulator: accumulator, count: count, step: step)
-        guard checkFinite else { return nil }
-        return firstNotFinite(next, type: accumulator, count: count)
+        guard let compiled else {
+            referenceFold(
+                source: source, sourceType: sourceType, current: current, next: next,
+                accumulator: accumulator, count: count, step: step)
+            return checkFinite ? firstNotFinite(next, type: accumulator, count: count) : nil
+        }
+        var flags = (checkFinite ? POLYAK_CHECK : 0) | (nonTemporal ? POLYAK_STREAM : 0)
+        var weight = 0.0
+        switch step {
+        case .copy: flags |= POLYAK_COPY
+        case .fold(let alpha): weight = alpha
+        }
+        let failed = compiled.fold(
+            source, sourceType.kernelType, current, next, accumulator.kernelType, count, weight,
+            UInt32(flags))
+        // Where is looked up only on failure, which spares the loop a branch per element.
+        return failed ? firstNotFinite(next, type: accumulator, count: count) : nil
     }
 
     /// Converts `count` floats of any type to any other, with one rounding to nearest even.
@@ -58,12 +88,31 @@ public struct FoldKernels: Sendable {
         destination: UnsafeMutableRawPointer, destinationType: ElementType, count: Int
     ) {
         precondition(sourceType.isFloat && destinationType.isFloat && count >= 0, "floats only")
-        referenceConvert(
-            source: source, sourceType: sourceType, destination: destination,
-            destinationType: destinationType, count: count)
+        guard let compiled else {
+            return referenceConvert(
+                source: source, sourceType: sourceType, destination: destination,
+                destinationType: destinationType, count: count)
+        }
+        compiled.convert(
+            source, sourceType.kernelType, destination, destinationType.kernelType, count)
     }
 
     /// Orders non-temporal stores before later ones: to be called on the thread that made them,
     /// before the memory is published.
-    public static func fence() {}
+    public static func fence() {
+        polyak_fence()
+    }
+}
+
+extension ElementType {
+    /// The type as the C kernels number it; the receiver is a float.
+    fileprivate var kernelType: polyak_type {
+        switch self {
+        case .f64: POLYAK_F64
+        case .f32: POLYAK_F32
+        case .f16: POLYAK_F16
+        case .bf16: POLYAK_BF16
+        default: preconditionFailure("\(self) is no float type")
+        }
+    }
 }
