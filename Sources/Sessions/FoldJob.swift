@@ -1,0 +1,198 @@
+import Averaging
+import Dispatch
+import Synchronization
+import TensorFormats
+import Tensors
+
+/// One upload's fold into the spare slots of every started average.
+///
+/// The upload whose turn it is owns the job and uses it from one thread at a time — its lane, or a
+/// Dispatch thread while the body is paused — hence `@unchecked Sendable`. Nothing that readers
+/// see changes before the session publishes the slots.
+final class FoldJob: @unchecked Sendable {
+    struct Participant {
+        /// Index in the session's averages.
+        let average: Int
+        let step: FoldStep
+        /// Models in the average after this one.
+        let count: Int
+        /// The published slot; nil before the first model.
+        let current: Slot?
+        /// Where the result goes; nil until `allocate`.
+        var next: Slot?
+        var header: SlotHeader?
+    }
+
+    /// Where and as what `allocate` makes a participant's missing slot.
+    struct SlotMaker: Sendable {
+        let directory: String
+        let session: String
+        let settings: [AverageSettings]
+        let accumulator: AccumulatorSetting
+    }
+
+    /// Above this size of a model, stores go around the cache: ordinary stores would read every
+    /// line before they overwrite it (measured: they win below 8 to 16 MB, lose above).
+    static let nonTemporalBytes = 12 * 1024 * 1024
+    /// Elements of one parallel piece: large enough to hide the hand-off, small enough to balance.
+    private static let pieceElements = 256 * 1024
+    /// Memory for a first upload is taken in steps of this many bytes of its body, as they arrive.
+    private static let growthBytes = 64 * 1024 * 1024
+
+    private(set) var participants: [Participant]
+    private let maker: SlotMaker
+    private let slotNumbers: [Int]
+    private let checksFinite: Bool
+    private let kernels = FoldKernels.best
+    /// The session's layout; made from this upload's header when there is none yet.
+    private(set) var layout: ModelLayout?
+    private(set) var plan: UploadPlan?
+    /// The plan of the session's last upload; it fits when the header is the same.
+    private let known: UploadPlan?
+    /// The first result that is not finite; then nothing more is folded.
+    private(set) var nonFinite: SessionError?
+    private var isNonTemporal = false
+    /// The body's data section may be folded up to here: beyond it the slots have no memory yet.
+    private(set) var reservedUpTo = 0
+
+    /// - Parameter slotNumbers: for each participant, a number no slot file of its average has.
+    init(
+        participants: [Participant], slotNumbers: [Int], maker: SlotMaker, checksFinite: Bool,
+        layout: ModelLayout?, known: UploadPlan?
+    ) {
+        self.participants = participants
+        self.slotNumbers = slotNumbers
+        self.maker = maker
+        self.checksFinite = checksFinite
+        self.layout = layout
+        self.known = known
+    }
+
+    /// Takes the upload's header.
+    func plan(for header: SafetensorsHeader) throws(SessionError) {
+        let layout =
+            self.layout ?? ModelLayout(header: header, accumulator: maker.accumulator)
+        if let known, known.header === header, known.layout === layout {
+            plan = known
+        } else {
+            plan = try UploadPlan(header: header, layout: layout)
+        }
+        self.layout = layout
+        isNonTemporal = layout.dataByteCount >= FoldJob.nonTemporalBytes
+        let isReady = participants.allSatisfy { $0.next?.isWhollyReserved ?? false }
+        reservedUpTo = isReady ? .max : 0
+    }
+
+    // MARK: Memory
+
+    /// Makes the slots that are missing and backs with memory what the next `growthBytes` of the
+    /// body's data section from `position` on are folded into. Not for a lane.
+    func allocate(from position: Int) throws(SessionError) {
+        guard let layout, let plan else { return }
+        for index in participants.indices where participants[index].next == nil {
+            let average = maker.settings[participants[index].average]
+            let header =
+                participants[index].header
+                ?? SlotHeader(
+                    tensors: layout.entries.map(\.stored), session: maker.session,
+                    average: average.name, strategy: average.strategyDescription)
+            participants[index].header = header
+            participants[index].next = try makeSlot(
+                number: slotNumbers[index], average: average.name, header: header,
+                dataByteCount: layout.dataByteCount)
+        }
+        let end = min(plan.header.dataByteCount, position + FoldJob.growthBytes)
+        for participant in participants {
+            guard let next = participant.next, let header = participant.header else { continue }
+            for range in plan.slotRanges(ofBody: position..<end) {
+                try next.reserve(
+                    range.lowerBound + header.byteCount..<range.upperBound + header.byteCount)
+            }
+        }
+        reservedUpTo = end == plan.header.dataByteCount ? .max : end
+    }
+
+    private func makeSlot(
+        number: Int, average: String, header: SlotHeader, dataByteCount: Int
+    ) throws(SessionError) -> Slot {
+        let slot = try Slot(
+            path: "\(maker.directory)/\(average).\(number).safetensors",
+            byteCount: header.byteCount + dataByteCount)
+        try slot.reserve(0..<header.byteCount)
+        UnsafeMutableRawBufferPointer(start: slot.base, count: header.byteCount)
+            .copyBytes(from: header.template)
+        return slot
+    }
+
+    // MARK: Folding
+
+    /// Folds one piece into every participant, while it is in the cache.
+    func fold(_ piece: TensorPiece) {
+        guard nonFinite == nil, let failure = folded(piece) else { return }
+        nonFinite = failure
+    }
+
+    /// Folds a whole data section that lies in memory, in parallel. Not for a lane.
+    func foldInParallel(_ data: UnsafeRawBufferPointer) {
+        guard let plan else { return }
+        let pieces = plan.header.pieces(of: data, elements: FoldJob.pieceElements)
+        let failures = Mutex<[Int: SessionError]>([:])
+        DispatchQueue.concurrentPerform(iterations: pieces.count) { index in
+            if let failure = folded(pieces[index]) {
+                failures.withLock { $0[index] = failure }
+            }
+            FoldKernels.fence()
+        }
+        // The first in the order of the body, whatever order the threads ran in.
+        nonFinite = failures.withLock { found in found.min { $0.key < $1.key }?.value }
+    }
+
+    private func folded(_ piece: TensorPiece) -> SessionError? {
+        guard let plan, let source = piece.bytes.baseAddress else { return nil }
+        let target = plan.targets[piece.tensor]
+        let offset =
+            target.byteOffset + piece.elementOffset * target.storedType.byteCount
+        for participant in participants {
+            guard let next = participant.next, let header = participant.header else { continue }
+            let destination = next.base + header.byteCount + offset
+            guard target.isAveraged else {
+                destination.copyMemory(from: source, byteCount: piece.bytes.count)
+                continue
+            }
+            let failed = kernels.fold(
+                source: source, sourceType: target.uploadedType,
+                current: participant.current.map { UnsafeRawPointer($0.base + header.byteCount + offset) },
+                next: destination, accumulator: target.storedType,
+                count: piece.bytes.count / target.uploadedType.byteCount, step: participant.step,
+                checkFinite: checksFinite, nonTemporal: isNonTemporal)
+            if let failed {
+                return .nonFinite(
+                    tensor: plan.header.tensors[piece.tensor].spec.name,
+                    index: piece.elementOffset + failed,
+                    average: maker.settings[participant.average].name)
+            }
+        }
+        return nil
+    }
+}
+
+extension SafetensorsHeader {
+    /// A data section cut into pieces of at most `elements` each, in its order.
+    fileprivate func pieces(of data: UnsafeRawBufferPointer, elements: Int) -> [TensorPiece] {
+        var pieces: [TensorPiece] = []
+        for (index, tensor) in tensors.enumerated() {
+            let size = tensor.spec.elementType.byteCount
+            var first = 0
+            while first < tensor.spec.elementCount {
+                let count = min(elements, tensor.spec.elementCount - first)
+                let start = tensor.byteOffset + first * size
+                pieces.append(
+                    TensorPiece(
+                        tensor: index, elementOffset: first,
+                        bytes: UnsafeRawBufferPointer(rebasing: data[start..<start + count * size])))
+                first += count
+            }
+        }
+        return pieces
+    }
+}

@@ -1,0 +1,37 @@
+import ServiceLimits
+import Synchronization
+
+/// What the upload whose turn it is has sent since others began to wait for it.
+struct Lease {
+    var holder: Upload
+    var since: ContinuousClock.Instant
+    var receivedByteCount: Int
+}
+
+extension Session {
+    /// Ends the turn of a sender that keeps others waiting below `Limits.leaseRate`.
+    ///
+    /// Called about once a second. Time in which the service itself pauses the body never counts.
+    func checkLease(now: ContinuousClock.Instant) {
+        let expired = state.withLock { state -> Upload? in
+            guard state.queue.count > 1, let holder = state.queue.first as? Upload else {
+                state.lease = nil
+                return nil
+            }
+            let received = holder.receivedByteCount.load(ordering: .relaxed)
+            let isPaused = holder.isPaused.load(ordering: .relaxed)
+            guard let lease = state.lease, lease.holder === holder, !isPaused else {
+                state.lease = Lease(holder: holder, since: now, receivedByteCount: received)
+                return nil
+            }
+            guard now - lease.since >= limits.leaseWindow else { return nil }
+            let needed = limits.leaseRate * Int(limits.leaseWindow.components.seconds)
+            state.lease = Lease(holder: holder, since: now, receivedByteCount: received)
+            return received - lease.receivedByteCount < needed ? holder : nil
+        }
+        expired?.leaseExpired(
+            .leaseExpired(
+                detail: "other uploads wait for this one, which sent less than "
+                    + "\(limits.leaseRate) bytes a second over \(limits.leaseWindow)"))
+    }
+}

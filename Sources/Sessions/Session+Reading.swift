@@ -1,0 +1,123 @@
+import Glibc
+import Synchronization
+public import TensorFormats
+public import Tensors
+
+/// One revision of an average, which does not change while this is held. Any thread.
+public struct PublishedModel: Sendable {
+    public let session: String
+    public let average: String
+    public let incarnation: String
+    /// The session's revision at which the average last changed.
+    public let revision: Int
+    /// Models in the average.
+    public let count: Int
+    public let layout: ModelLayout
+    /// Holds the bytes; keep it as long as they are read.
+    public let pin: SlotPin
+    let header: SlotHeader
+
+    /// The stored file: a safetensors header and the data in the layout's order.
+    public var fileDescriptor: Int32 { pin.slot.fileDescriptor }
+    /// Where the file is mapped.
+    public var base: UnsafeRawPointer { UnsafeRawPointer(pin.slot.base) }
+    public var headerByteCount: Int { header.byteCount }
+    public var byteCount: Int { pin.slot.byteCount }
+
+    /// Where a tensor's elements of the stored type are.
+    public func bytes(of entry: ModelLayout.Entry) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(
+            start: base + headerByteCount + entry.byteOffset, count: entry.stored.byteCount)
+    }
+
+    /// The header of the same file with other element types: as long at every revision.
+    public func header(for tensors: [TensorSpec]) -> [UInt8] {
+        header.withTensors(tensors).bytes(counter: count, revision: revision)
+    }
+}
+
+extension Session {
+    /// The published revision of an average.
+    public func model(of average: String) throws(SessionError) -> PublishedModel {
+        let result = state.withLock { state -> Result<PublishedModel, SessionError> in
+            if state.isDeleted { return .failure(deletedError) }
+            guard
+                let found = state.averages.first(where: { $0.settings.name == average })
+            else {
+                return .failure(
+                    .averageNotFound(average: average, known: settings.averages.map(\.name)))
+            }
+            guard let slot = found.current, let header = found.header, let layout = state.layout
+            else { return .failure(.averagingNotStarted(detail: detail(of: found))) }
+            return .success(
+                PublishedModel(
+                    session: name, average: average, incarnation: incarnation,
+                    revision: found.changedRevision, count: found.count, layout: layout,
+                    pin: SlotPin(slot), header: header))
+        }
+        return try result.get()
+    }
+
+    private func detail(of average: AverageState) -> String {
+        guard let start = average.trigger.start else {
+            return "the trigger of average \"\(average.settings.name)\" has not fired: keep "
+                + "training with the trainer's own weights and go on reporting epochs"
+        }
+        return "averaging has started (\(start.reason)), but no model was folded yet: "
+            + "upload one first"
+    }
+}
+
+// MARK: - Waiting for a change
+
+extension Session {
+    struct Waiter {
+        /// Index in the averages.
+        var average: Int
+        var wake: @Sendable () -> Void
+    }
+
+    /// Calls `wake` once, on any thread, when `average` has changed since `revision`, the session
+    /// is deleted, or the service stops.
+    ///
+    /// - Returns: a token for `cancelWait`; nil when there is nothing to wait for: look again.
+    public func wait(
+        for average: String, changedSince revision: Int, wake: @escaping @Sendable () -> Void
+    ) throws(SessionError) -> Int? {
+        let result = state.withLock { state -> Result<Int?, SessionError> in
+            guard !state.isDeleted,
+                let index = state.averages.firstIndex(where: { $0.settings.name == average }),
+                state.averages[index].changedRevision == revision
+            else { return .success(nil) }
+            guard state.waiters.count < limits.waiters else {
+                return .failure(
+                    .quotaExceeded(detail: "\(limits.waiters) requests wait in this session"))
+            }
+            state.waitersCreated += 1
+            state.waiters[state.waitersCreated] = Waiter(average: index, wake: wake)
+            return .success(state.waitersCreated)
+        }
+        return try result.get()
+    }
+
+    /// - Returns: whether the waiter was still there, so that `wake` will not be called.
+    public func cancelWait(_ token: Int) -> Bool {
+        state.withLock { $0.waiters.removeValue(forKey: token) != nil }
+    }
+
+    func wakeWaiters(
+        _ state: inout State, _ after: inout AfterUnlock, where isWoken: (Waiter) -> Bool
+    ) {
+        guard !state.waiters.isEmpty else { return }
+        for (token, waiter) in state.waiters where isWoken(waiter) {
+            state.waiters[token] = nil
+            after.add(waiter.wake)
+        }
+    }
+
+    func wakeAllWaiters() {
+        var after = AfterUnlock()
+        state.withLock { wakeWaiters(&$0, &after) { _ in true } }
+        after.run()
+    }
+}

@@ -1,0 +1,28 @@
+public import TensorFormats
+
+/// Why the sessions layer refused a request. Nothing that was accepted before is changed by any of them.
+public enum SessionError: Error, Sendable, Equatable {
+    case sessionNotFound(session: String)
+    case sessionExists(session: String)
+    case averageNotFound(average: String, known: [String])
+    case averagingNotStarted(detail: String)
+    case tensorNotFound(tensor: String)
+    case cachedNotFound(trainer: String)
+    /// A setting is missing, unknown or out of range; `key` is its path, such as `averages.main.eta`.
+    case invalidSettings(key: String, given: String, allowed: String)
+    case invalidReport(detail: String)
+    case staleStep(trainer: String, given: Int, last: Int)
+    /// The same step, or the same idempotency key, is being handled by another request.
+    case inProgress(detail: String)
+    case idempotencyKeyReused(key: String)
+    case tooManyUploads(limit: Int)
+    case quotaExceeded(detail: String)
+    case model(ModelError)
+    case layoutMismatch(tensor: String, expected: String, received: String)
+    /// `index` is the flat element index in the tensor, row-major.
+    case nonFinite(tensor: String, index: Int, average: String)
+    case insufficientStorage(detail: String)
+    /// The upload whose turn it was fell below `Limits.leaseRate` while others waited.
+    case leaseExpired(detail: String)
+    case shuttingDown
+}
