@@ -135,7 +135,8 @@ final class FoldJob: @unchecked Sendable {
     /// Folds a whole data section that lies in memory, in parallel. Not for a lane.
     func foldInParallel(_ data: UnsafeRawBufferPointer) {
         guard let plan else { return }
-        let pieces = plan.header.pieces(of: data, elements: FoldJob.pieceElements)
+        // The body lies still until this returns, so every thread may read it.
+        nonisolated(unsafe) let pieces = plan.header.pieces(of: data, elements: FoldJob.pieceElements)
         let failures = Mutex<[Int: SessionError]>([:])
         DispatchQueue.concurrentPerform(iterations: pieces.count) { index in
             if let failure = folded(pieces[index]) {

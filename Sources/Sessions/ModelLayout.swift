@@ -1,4 +1,4 @@
-public import TensorFormats
+import TensorFormats
 public import Tensors
 
 /// What the first folded model fixes for a session: names, shapes, order, what is averaged, and in

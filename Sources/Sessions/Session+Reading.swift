@@ -1,6 +1,7 @@
-import Glibc
+import Averaging
+import ServiceLimits
 import Synchronization
-public import TensorFormats
+import TensorFormats
 public import Tensors
 
 /// One revision of an average, which does not change while this is held. Any thread.

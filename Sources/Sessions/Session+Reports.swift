@@ -1,4 +1,5 @@
 import Averaging
+import ServiceLimits
 import Synchronization
 
 /// A report in a session's queue. Immutable, except for the session's own state.

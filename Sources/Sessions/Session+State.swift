@@ -1,5 +1,7 @@
-import StrictJSON
+import Averaging
+public import StrictJSON
 import Synchronization
+import Tensors
 
 extension Session {
     /// The whole state as JSON (http-api.md, "Reading").

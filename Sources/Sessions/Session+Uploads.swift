@@ -119,7 +119,7 @@ extension Session {
                 publish(participant, &state)
             }
             let applied = Set(job.participants.map(\.average))
-            let answer = answer(in: state, applied: applied).bytes()
+            let answer = self.answer(in: state, applied: applied).bytes()
             record(answer, of: upload, fingerprint, &state)
             state.leaveQueue(upload, &after)
             wakeWaiters(&state, &after) { applied.contains($0.average) }

@@ -40,7 +40,7 @@ public final class SessionStore: Sendable {
     private let cachedBudget: ByteBudget
     private let logger: Logger
     private let state = Mutex(State())
-    private let leaseTimer: any DispatchSourceTimer & Sendable
+    private let leaseTimer = LeaseTimer()
 
     /// - Parameter runtimeDirectory: made if it is missing; on a tmpfs, so that the averages are
     ///   in memory.
@@ -52,10 +52,7 @@ public final class SessionStore: Sendable {
         directory = try RuntimeDirectory(runtimeDirectory)
         stagingBudget = ByteBudget(limit: limits.stagingBytes)
         cachedBudget = ByteBudget(limit: limits.cachedBytes)
-        leaseTimer = DispatchSource.makeTimerSource(queue: .global(qos: .utility))
-        leaseTimer.schedule(deadline: .now() + 1, repeating: 1, leeway: .milliseconds(200))
-        leaseTimer.setEventHandler { [weak self] in self?.checkLeases() }
-        leaseTimer.activate()
+        leaseTimer.start { [weak self] in self?.checkLeases() }
     }
 
     deinit { leaseTimer.cancel() }
@@ -144,4 +141,21 @@ public final class SessionStore: Sendable {
             session.checkLease(now: now)
         }
     }
+}
+
+/// Ticks once a second. `@unchecked Sendable`: a Dispatch source may be used from any thread.
+private final class LeaseTimer: @unchecked Sendable {
+    private let source: any DispatchSourceTimer
+
+    init() {
+        source = DispatchSource.makeTimerSource(queue: .global(qos: .utility))
+    }
+
+    func start(_ tick: @escaping @Sendable () -> Void) {
+        source.schedule(deadline: .now() + 1, repeating: 1, leeway: .milliseconds(200))
+        source.setEventHandler(handler: tick)
+        source.activate()
+    }
+
+    func cancel() { source.cancel() }
 }

@@ -1,7 +1,7 @@
 import Dispatch
 import ServiceLimits
 import Synchronization
-public import TensorFormats
+import TensorFormats
 
 /// The exchange behind an upload, as the sessions layer sees it. Every method from any thread.
 public protocol UploadClient: AnyObject, Sendable {
@@ -236,7 +236,7 @@ public final class Upload: @unchecked Sendable, Turn {
             while job.reservedUpTo < data.count { try job.allocate(from: max(0, job.reservedUpTo)) }
             if job.reservedUpTo == 0 { try job.allocate(from: 0) }
             if isWhole, data.count == header.dataByteCount {
-                do { try decoder.receiveData(data) { _ in } } catch { throw .model(error) }
+                try checkLength(data)
                 job.foldInParallel(data)
                 dataPosition = data.count
             } else {
@@ -244,6 +244,10 @@ public final class Upload: @unchecked Sendable, Turn {
             }
             staging = nil
         }
+    }
+
+    private func checkLength(_ data: UnsafeRawBufferPointer) throws(SessionError) {
+        do { try decoder.receiveData(data) { _ in } } catch { throw .model(error) }
     }
 
     /// Runs `body` on Dispatch with the body paused, then goes on where the upload stands.

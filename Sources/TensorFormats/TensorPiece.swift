@@ -6,4 +6,10 @@ public struct TensorPiece {
     public let elementOffset: Int
     /// Whole elements in little-endian order, at any alignment. Valid during the call only.
     public let bytes: UnsafeRawBufferPointer
+
+    public init(tensor: Int, elementOffset: Int, bytes: UnsafeRawBufferPointer) {
+        self.tensor = tensor
+        self.elementOffset = elementOffset
+        self.bytes = bytes
+    }
 }
