@@ -1,0 +1,207 @@
+import CPlatform
+import Glibc
+import HTTPWire
+import Logging
+import ServiceLimits
+
+/// What an engine handed out and the socket has not taken whole: bytes, or a slice, or neither.
+struct Output {
+    var bytes: [UInt8] = []
+    /// Of `bytes`, how many are written.
+    var written = 0
+    var slice: SliceOutput?
+
+    var isEmpty: Bool { bytes.isEmpty && slice == nil }
+}
+
+/// A slice on its way.
+struct SliceOutput {
+    let slice: FileSlice
+    var written = 0
+    /// Bytes are copied into the socket instead of referred to.
+    var isCopied: Bool
+    /// Some of what is written was referred to.
+    var wasReferred = false
+
+    var remaining: Int { slice.count - written }
+}
+
+/// Notices a reader who takes nothing.
+struct WriteWatch {
+    /// When to look again.
+    var check: ContinuousClock.Instant
+    /// When bytes were last seen to leave.
+    var progress: ContinuousClock.Instant
+    /// Bytes in the socket's send queue then.
+    var unsent: Int
+}
+
+extension Connection {
+    /// Writes until the socket is full, the engine has no more, or the turn is over.
+    func writeOutput(_ now: ContinuousClock.Instant) {
+        var budget = Lane.turnBytes
+        var wrote = false
+        wantsWrite = false
+        while true {
+            if output.isEmpty {
+                guard budget > 0 else {
+                    wantsWrite = true
+                    return
+                }
+                // Counted, so that an engine that hands out empty pieces for ever has an end.
+                budget -= 1
+                guard pullOutput(now) else {
+                    writeWatch = nil
+                    return
+                }
+                continue
+            }
+            guard budget > 0 else {
+                wantsWrite = true
+                if wrote { watchWriting(now) }
+                return
+            }
+            switch writeSome(upTo: budget) {
+            case .done(let count):
+                budget -= count
+                wrote = true
+            case .again:
+                wantsWrite = true
+                if wrote || writeWatch == nil { watchWriting(now) }
+                return
+            case .failed(let code):
+                lose(code)
+                return
+            }
+        }
+    }
+
+    /// Asks the engine for its next piece.
+    ///
+    /// - Returns: whether there may be more to write.
+    private func pullOutput(_ now: ContinuousClock.Instant) -> Bool {
+        guard let engine else { return false }
+        switch engine.nextOutput(now: now) {
+        case .bytes(let bytes):
+            output.bytes = bytes
+            return true
+        case .slice(let slice):
+            // A reader that has already closed its sending side cannot acknowledge anything any
+            // more: it gets copies, which need no acknowledgement.
+            let isCopied = slice.transfer == .copy || (isTCP && inputEnded)
+            output.slice = SliceOutput(slice: slice, isCopied: isCopied)
+            if slice.count == 0 { output.slice = nil }
+            return true
+        case .nothing:
+            return false
+        case .closeAfterLinger:
+            beginLinger(now)
+        case .close:
+            finish(now)
+        case .reset:
+            drop()
+        }
+        return false
+    }
+
+    private func writeSome(upTo limit: Int) -> SystemOutcome {
+        if output.slice != nil { return writeSlice(upTo: limit) }
+        let outcome = output.bytes.withUnsafeBytes { bytes in
+            sendBytes(UnsafeRawBufferPointer(rebasing: bytes[output.written...]))
+        }
+        if case .done(let count) = outcome {
+            output.written += count
+            if output.written == output.bytes.count {
+                output.bytes = []
+                output.written = 0
+            }
+        }
+        return outcome
+    }
+
+    private func sendBytes(_ bytes: UnsafeRawBufferPointer) -> SystemOutcome {
+        systemCall { send(fd, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
+    }
+
+    private func writeSlice(upTo limit: Int) -> SystemOutcome {
+        guard var flight = output.slice else { return .done(0) }
+        let count = min(flight.remaining, limit)
+        var outcome = flight.isCopied ? copySlice(flight, count) : referSlice(flight, count)
+        if case .failed(let code) = outcome, !flight.isCopied, code == EINVAL || code == ENOSYS {
+            // The file system has no sendfile.
+            flight.isCopied = true
+            outcome = copySlice(flight, count)
+        }
+        switch outcome {
+        case .done(0):
+            // The file is shorter than the slice: the answer cannot be completed.
+            return .failed(EIO)
+        case .done(let written):
+            flight.written += written
+            if !flight.isCopied { flight.wasReferred = true }
+            output.slice = flight
+            if flight.remaining == 0 { completeSlice(flight) }
+        case .again, .failed:
+            output.slice = flight
+        }
+        return outcome
+    }
+
+    private func referSlice(_ flight: SliceOutput, _ count: Int) -> SystemOutcome {
+        var offset = off_t(flight.slice.offset + flight.written)
+        return systemCall { sendfile(fd, flight.slice.fileDescriptor, &offset, count) }
+    }
+
+    /// The lane's receive buffer is free while output is written.
+    private func copySlice(_ flight: SliceOutput, _ count: Int) -> SystemOutcome {
+        let offset = flight.slice.offset + flight.written
+        if let mapping = flight.slice.mapping {
+            return sendBytes(UnsafeRawBufferPointer(start: mapping.pointer + offset, count: count))
+        }
+        let buffer = lane.buffer
+        let outcome = systemCall {
+            pread(
+                flight.slice.fileDescriptor, buffer.baseAddress, min(count, buffer.count),
+                off_t(offset))
+        }
+        guard case .done(let read) = outcome, read > 0 else { return outcome }
+        return sendBytes(UnsafeRawBufferPointer(rebasing: buffer[..<read]))
+    }
+
+    private func completeSlice(_ flight: SliceOutput) {
+        output.slice = nil
+        guard flight.wasReferred, let engine else { return }
+        let unread = isTCP ? Socket.unreadBytes(fd) + kept.count - keptStart : 0
+        ledger.hold(
+            flight.slice.pin, arrived: takenBytes + unread, taken: takenBytes,
+            answers: engine.acknowledgedAnswers)
+    }
+
+    // MARK: Slow readers
+
+    /// Bytes were written, or for the first time could not be.
+    private func watchWriting(_ now: ContinuousClock.Instant) {
+        writeWatch = WriteWatch(
+            check: now.advanced(by: lane.settings.limits.writeTimeout / 4), progress: now,
+            unsent: Socket.unsentBytes(fd))
+    }
+
+    /// Drops a reader who took nothing for `Limits.writeTimeout`, seen a quarter of it too late at
+    /// most. The socket becomes writable only when a good part of its queue is free, so a slow
+    /// reader is told from a dead one by the queue getting shorter.
+    func checkWriting(_ now: ContinuousClock.Instant) {
+        guard var watch = writeWatch, watch.check <= now else { return }
+        let timeout = lane.settings.limits.writeTimeout
+        let unsent = Socket.unsentBytes(fd)
+        if unsent < watch.unsent {
+            watch.unsent = unsent
+            watch.progress = now
+        } else if watch.progress.duration(to: now) >= timeout {
+            lane.settings.logger.debug("dropping a reader that takes nothing")
+            drop()
+            return
+        }
+        watch.check = now.advanced(by: timeout / 4)
+        writeWatch = watch
+    }
+}

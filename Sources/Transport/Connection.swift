@@ -1,0 +1,227 @@
+import CPlatform
+import Glibc
+import HTTPWire
+
+/// A socket and the engine that speaks its protocol.
+///
+/// It reads when the engine demands, keeps what the engine did not take, writes what the engine
+/// hands out, and calls the engine at its deadlines. A connection that waits owns no buffer.
+///
+/// `@unchecked Sendable`: `onLane` and `isOnLane` may be used from any thread (the lane takes care
+/// of that); everything else is touched only on the connection's lane.
+final class Connection: EngineHost, @unchecked Sendable {
+    enum Phase {
+        case open
+        /// The write side is shut down, the engine is gone; what comes is dropped until the peer
+        /// closes its side.
+        case lingering
+        /// The peer of a Unix socket has gone, but pages of a slice are still referred to.
+        case holding
+        case closed
+    }
+
+    let lane: Lane
+    let fd: Int32
+    let peer: Peer
+    let token: Token
+    var engine: (any WireEngine)?
+    var phase = Phase.open
+
+    // MARK: Input
+
+    /// The peer has sent its last byte, and it was read.
+    var inputEnded = false
+    /// Bytes the engine has not taken, at most one receive buffer, from `keptStart` on.
+    var kept: [UInt8] = []
+    var keptStart = 0
+    /// Bytes the engine has taken since the connection began.
+    var takenBytes = 0
+    private var lowWater: Int32 = 1
+
+    // MARK: Output
+
+    var output = Output()
+    /// Pins of slices that were written whole by reference.
+    var ledger = PinLedger()
+    /// Output is left, or may be: wait until the socket takes bytes.
+    var wantsWrite = false
+    /// Whether the peer is keeping up with what is written.
+    var writeWatch: WriteWatch?
+
+    // MARK: Timers
+
+    /// When lingering or holding ends.
+    var closeDeadline: ContinuousClock.Instant?
+    /// When the pins of a Unix socket are looked at again.
+    var pinCheck: ContinuousClock.Instant?
+    /// The earliest entry of ours in the lane's timers.
+    private var scheduled: ContinuousClock.Instant?
+
+    private var interest: Interest = .read
+    private var isWoken = false
+    private var countsAsBody = false
+
+    init(lane: Lane, fd: Int32, peer: Peer, token: Token) {
+        self.lane = lane
+        self.fd = fd
+        self.peer = peer
+        self.token = token
+    }
+
+    var isTCP: Bool { peer != .unixSocket }
+
+    func open() {
+        if isTCP {
+            // Answers are handed over whole: waiting to fill a segment would only delay them.
+            infallible("setsockopt") { Socket.set(fd, level: Int32(IPPROTO_TCP), option: TCP_NODELAY, to: 1) }
+        }
+        let now = ContinuousClock.now
+        engine = lane.settings.makeEngine(self, peer, now)
+        guard lane.poller.add(fd, interest, token) else { return drop() }
+        advance(now)
+    }
+
+    // MARK: EngineHost
+
+    func onLane(_ work: @escaping @Sendable () -> Void) { lane.post(work) }
+
+    var isOnLane: Bool { lane.isCurrent }
+
+    /// Only queues: an engine may call it from inside a call of ours.
+    func wake() {
+        guard phase == .open, !isWoken else { return }
+        isWoken = true
+        lane.queueWoken(self)
+    }
+
+    // MARK: Turns
+
+    /// The poller reports `events`.
+    func ready(_ events: Interest) {
+        let now = ContinuousClock.now
+        let isBroken = !events.isDisjoint(with: .broken)
+        switch phase {
+        case .open:
+            if mayRead {
+                if isBroken || events.contains(.read) { readInput(now) }
+            } else if isBroken {
+                // Nothing that is written arrives any more, and nothing is to be read.
+                lose(Socket.takeError(fd))
+            }
+            checkPins(now)
+            advance(now)
+        case .lingering:
+            discardInput()
+            settle(now)
+        case .holding, .closed:
+            break
+        }
+    }
+
+    /// After `wake`: the engine may take what is kept, write, or want something else.
+    func advanceWoken(_ now: ContinuousClock.Instant) {
+        isWoken = false
+        guard phase == .open else { return }
+        if !kept.isEmpty { offerKept(now) }
+        advance(now)
+    }
+
+    func timerFired(_ instant: ContinuousClock.Instant, now: ContinuousClock.Instant) {
+        guard scheduled == instant else { return }
+        scheduled = nil
+        checkPins(now)
+        if phase == .open { checkWriting(now) }
+        if phase == .open, let engine, let deadline = engine.deadline, deadline <= now {
+            let unread = Socket.unreadBytes(fd) + kept.count - keptStart
+            engine.timeExpired(now: now, unreadBytes: unread)
+        }
+        if let closeDeadline, closeDeadline <= now { close() }
+        advance(now)
+    }
+
+    func beginShutdown(_ now: ContinuousClock.Instant) {
+        guard phase == .open else { return }
+        engine?.beginShutdown(now: now)
+        advance(now)
+    }
+
+    /// Writes what there is, and lets the engine take what it did not while it was writing.
+    func advance(_ now: ContinuousClock.Instant) {
+        var rounds = 0
+        while phase == .open {
+            writeOutput(now)
+            guard phase == .open, !kept.isEmpty, !wantsWrite, let engine,
+                engine.readDemand != .none
+            else { break }
+            // A receive buffer holds thousands of pipelined requests: the others' turn first.
+            guard rounds < 64 else {
+                wake()
+                break
+            }
+            guard offerKept(now) > 0 else { break }
+            rounds += 1
+        }
+        settle(now)
+    }
+
+    // MARK: After each turn
+
+    /// Brings the poller, the socket's low-water mark, the timers and the lane's load up to date.
+    func settle(_ now: ContinuousClock.Instant) {
+        switch phase {
+        case .open, .lingering:
+            updateInterest()
+            updateLowWater()
+            schedule()
+        case .holding:
+            schedule()
+        case .closed:
+            break
+        }
+        countBody(engine?.isReceivingBody ?? false)
+    }
+
+    var mayRead: Bool {
+        guard !inputEnded, kept.isEmpty, let engine else { return false }
+        return engine.readDemand != .none
+    }
+
+    private func updateInterest() {
+        var wanted: Interest = []
+        if phase == .lingering || mayRead { wanted.insert(.read) }
+        if wantsWrite { wanted.insert(.write) }
+        guard wanted != interest else { return }
+        interest = wanted
+        lane.poller.change(fd, wanted, token)
+    }
+
+    /// Fewer wake-ups for the same bytes: the kernel waits until as many are there as the engine
+    /// wants. The engine never wants more than what is left, for TCP would wait for ever (an end
+    /// or a reset wakes at any mark). A Unix socket ignores the mark.
+    private func updateLowWater() {
+        guard isTCP else { return }
+        var wanted: Int32 = 1
+        if phase == .open, !inputEnded {
+            guard case .bytes(let atLeast)? = engine?.readDemand else { return }
+            wanted = Int32(min(max(atLeast, 1), lane.buffer.count))
+        }
+        guard wanted != lowWater else { return }
+        lowWater = wanted
+        infallible("setsockopt") { Socket.set(fd, level: SOL_SOCKET, option: SO_RCVLOWAT, to: wanted) }
+    }
+
+    private func schedule() {
+        let wanted = [engine?.deadline, writeWatch?.check, closeDeadline, pinCheck]
+            .compactMap { $0 }.min()
+        guard let wanted else { return }
+        if let scheduled, scheduled <= wanted { return }
+        scheduled = wanted
+        lane.schedule(token, at: wanted)
+    }
+
+    func countBody(_ isReceiving: Bool) {
+        guard isReceiving != countsAsBody else { return }
+        countsAsBody = isReceiving
+        if isReceiving { lane.load.addBody() } else { lane.load.removeBody() }
+    }
+}

@@ -1,0 +1,216 @@
+import Glibc
+import HTTPWire
+import Logging
+import ServiceLimits
+import Synchronization
+
+/// One event loop on a thread of its own, and the connections that live on it.
+///
+/// A turn of the loop: events of the poller, deadlines that have passed, mail from other threads,
+/// connections that were woken. Nothing in it blocks, and each connection gets at most
+/// `turnBytes` read and as many written in a turn; the poller is level-triggered, so what is left
+/// comes up again in the next turn, after everybody else's.
+///
+/// `@unchecked Sendable`: `mailbox`, `load` and `isCurrent` may be used from any thread; everything
+/// else is touched only on the lane's own thread, once that runs.
+final class Lane: @unchecked Sendable {
+    /// What is read from, and what is written to, one connection before the others' turn.
+    static let turnBytes = 1024 * 1024
+
+    let settings: LaneSettings
+    let load = LaneLoad()
+    let mailbox = Mutex(Mailbox())
+    let poller: Poller
+    /// Bytes from any socket of the lane land here; valid until the next read. One for all, so
+    /// that an idle connection has none, and hot in cache.
+    let buffer: UnsafeMutableRawBufferPointer
+    /// The thread's id once it runs; 0 before and after.
+    private let thread = Atomic<UInt>(0)
+
+    private var slots: [Connection?] = []
+    private var generations: [UInt32] = []
+    private var freeSlots: [Int] = []
+    private var timers = Timers()
+    private var woken: [Connection] = []
+    private var acceptor: Acceptor?
+    /// When the connections that are left are dropped; nil until the service stops.
+    private var stopDeadline: ContinuousClock.Instant?
+
+    init(_ settings: LaneSettings) throws(TransportError) {
+        self.settings = settings
+        poller = try Poller()
+        buffer = .allocate(byteCount: settings.limits.receiveBytes, alignment: 4096)
+        // Touched now, so that the first uploads do not pay for the page faults.
+        buffer.initializeMemory(as: UInt8.self, repeating: 0)
+    }
+
+    deinit {
+        buffer.deallocate()
+    }
+
+    /// Starts the thread, which keeps the lane alive until `beginShutdown` has run its course.
+    func start() throws(TransportError) {
+        var id = pthread_t()
+        let lane = Unmanaged.passRetained(self)
+        let code = pthread_create(&id, nil, runLane, lane.toOpaque())
+        guard code == 0 else {
+            lane.release()
+            throw .noResources(call: "pthread_create", reason: describe(code))
+        }
+        pthread_detach(id)
+    }
+
+    /// Whether the caller runs on this lane.
+    var isCurrent: Bool { thread.load(ordering: .relaxed) == UInt(pthread_self()) }
+
+    var isStopping: Bool { stopDeadline != nil }
+
+    // MARK: The loop
+
+    fileprivate func run() {
+        thread.store(UInt(pthread_self()), ordering: .relaxed)
+        while stopDeadline == nil || load.connections > 0 {
+            poller.wait(timeout: waitMilliseconds()) { token, events in
+                dispatch(token, events)
+            }
+            fireTimers()
+            runMail()
+            advanceWoken()
+        }
+        closeMailbox()
+        thread.store(0, ordering: .relaxed)
+        settings.didEnd()
+    }
+
+    private func waitMilliseconds() -> Int32 {
+        if !woken.isEmpty || hasMail { return 0 }
+        guard let instant = timers.earliest else { return -1 }
+        return ContinuousClock.now.duration(to: instant).waitMilliseconds
+    }
+
+    private func dispatch(_ token: Token, _ events: Interest) {
+        if token == .mailbox {
+            poller.clearWake()
+        } else if let index = token.listenerIndex {
+            acceptor?.accept(from: index)
+        } else {
+            connection(token)?.ready(events)
+        }
+    }
+
+    private func fireTimers() {
+        let now = ContinuousClock.now
+        while let due = timers.popDue(at: now) {
+            if due.token == .stop {
+                dropAll(at: now)
+            } else if due.token == .acceptAgain {
+                acceptor?.resume()
+            } else {
+                connection(due.token)?.timerFired(due.instant, now: now)
+            }
+        }
+    }
+
+    private func advanceWoken() {
+        guard !woken.isEmpty else { return }
+        let batch = woken
+        woken.removeAll(keepingCapacity: true)
+        let now = ContinuousClock.now
+        for connection in batch { connection.advanceWoken(now) }
+    }
+
+    // MARK: What connections and the acceptor ask for
+
+    func schedule(_ token: Token, at instant: ContinuousClock.Instant) {
+        timers.add(token, at: instant)
+    }
+
+    /// Has the connection's turn at the end of this turn of the loop, or of the next.
+    func queueWoken(_ connection: Connection) {
+        woken.append(connection)
+    }
+
+    /// Takes over a connected socket that `load` already counts.
+    func adopt(_ fd: Int32, peer: Peer) {
+        let slot = freeSlots.popLast() ?? slots.count
+        if slot == slots.count {
+            slots.append(nil)
+            generations.append(0)
+        }
+        let token = Token.connection(slot: slot, generation: generations[slot])
+        let connection = Connection(lane: self, fd: fd, peer: peer, token: token)
+        slots[slot] = connection
+        connection.open()
+    }
+
+    /// Forgets a connection; events of this turn that still name it lead nowhere.
+    func remove(_ token: Token) {
+        slots[token.slot] = nil
+        let generation = generations[token.slot]
+        generations[token.slot] = generation == Token.lastGeneration ? 0 : generation + 1
+        freeSlots.append(token.slot)
+        load.removeConnection()
+    }
+
+    private func connection(_ token: Token) -> Connection? {
+        guard token.slot < slots.count, let connection = slots[token.slot],
+            connection.token == token
+        else { return nil }
+        return connection
+    }
+
+    // MARK: Start and end
+
+    func startAccepting(_ acceptor: Acceptor) {
+        guard !isStopping else { return }
+        self.acceptor = acceptor
+        acceptor.watch()
+    }
+
+    /// Stops accepting, lets each engine finish what it has begun, drops what is left at
+    /// `deadline`, then ends the thread. Called again, it can only bring the deadline forward.
+    func beginShutdown(deadline: ContinuousClock.Instant) {
+        acceptor = nil
+        let isFirst = stopDeadline == nil
+        if let stopDeadline, stopDeadline <= deadline { return }
+        stopDeadline = deadline
+        timers.add(.stop, at: deadline)
+        guard isFirst else { return }
+        let now = ContinuousClock.now
+        for connection in slots { connection?.beginShutdown(now) }
+    }
+
+    private func dropAll(at now: ContinuousClock.Instant) {
+        guard let stopDeadline, stopDeadline <= now else { return }
+        for connection in slots { connection?.drop() }
+    }
+}
+
+/// What all lanes of a server share.
+struct LaneSettings: Sendable {
+    let limits: Limits
+    let logger: Logger
+    let makeEngine: Server.EngineFactory
+    /// Called by each lane's thread as the last thing it does.
+    let didEnd: @Sendable () -> Void
+}
+
+/// How busy a lane is, for handing out connections. From any thread.
+final class LaneLoad: Sendable {
+    private let connectionCount = Atomic(0)
+    private let bodyCount = Atomic(0)
+
+    var connections: Int { connectionCount.load(ordering: .relaxed) }
+    var bodies: Int { bodyCount.load(ordering: .relaxed) }
+
+    func addConnection() { connectionCount.add(1, ordering: .relaxed) }
+    func removeConnection() { connectionCount.subtract(1, ordering: .relaxed) }
+    func addBody() { bodyCount.add(1, ordering: .relaxed) }
+    func removeBody() { bodyCount.subtract(1, ordering: .relaxed) }
+}
+
+private func runLane(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    guard let context else { return nil }
+    Unmanaged<Lane>.fromOpaque(context).takeRetainedValue().run()
+    return nil
+}

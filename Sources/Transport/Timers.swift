@@ -1,0 +1,60 @@
+/// Deadlines of one lane: a binary heap with lazy deletion.
+///
+/// An owner keeps the earliest instant it has asked for. It adds an entry only for an earlier one;
+/// a deadline that moves away costs nothing until the old entry fires and is found to be early. So
+/// each connection has a few entries at most, and idle ones cost nothing per turn.
+struct Timers {
+    struct Entry {
+        let instant: ContinuousClock.Instant
+        let token: Token
+    }
+
+    private var heap: [Entry] = []
+
+    var earliest: ContinuousClock.Instant? { heap.first?.instant }
+
+    mutating func add(_ token: Token, at instant: ContinuousClock.Instant) {
+        heap.append(Entry(instant: instant, token: token))
+        var child = heap.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard heap[child].instant < heap[parent].instant else { return }
+            heap.swapAt(child, parent)
+            child = parent
+        }
+    }
+
+    /// Takes the earliest entry if it is due.
+    mutating func popDue(at now: ContinuousClock.Instant) -> Entry? {
+        guard let first = heap.first, first.instant <= now else { return nil }
+        let last = heap.removeLast()
+        guard !heap.isEmpty else { return first }
+        heap[0] = last
+        sinkRoot()
+        return first
+    }
+
+    private mutating func sinkRoot() {
+        var parent = 0
+        while true {
+            var child = 2 * parent + 1
+            guard child < heap.count else { return }
+            if child + 1 < heap.count, heap[child + 1].instant < heap[child].instant { child += 1 }
+            guard heap[child].instant < heap[parent].instant else { return }
+            heap.swapAt(child, parent)
+            parent = child
+        }
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds, rounded up so that a wait never ends before its deadline; between 0 and
+    /// an hour.
+    var waitMilliseconds: Int32 {
+        guard self > .zero else { return 0 }
+        guard self < .seconds(3600) else { return 3_600_000 }
+        let (seconds, attoseconds) = components
+        let millisecond: Int64 = 1_000_000_000_000_000
+        return Int32(seconds * 1000 + (attoseconds + millisecond - 1) / millisecond)
+    }
+}
