@@ -73,7 +73,9 @@ final class Connection: EngineHost, @unchecked Sendable {
     func open() {
         if isTCP {
             // Answers are handed over whole: waiting to fill a segment would only delay them.
-            infallible("setsockopt") { Socket.set(fd, level: Int32(IPPROTO_TCP), option: TCP_NODELAY, to: 1) }
+            infallible("setsockopt") {
+                Socket.set(fd, level: Int32(IPPROTO_TCP), option: TCP_NODELAY, to: 1)
+            }
         }
         let now = ContinuousClock.now
         engine = lane.settings.makeEngine(self, peer, now)
@@ -207,7 +209,9 @@ final class Connection: EngineHost, @unchecked Sendable {
         }
         guard wanted != lowWater else { return }
         lowWater = wanted
-        infallible("setsockopt") { Socket.set(fd, level: SOL_SOCKET, option: SO_RCVLOWAT, to: wanted) }
+        infallible("setsockopt") {
+            Socket.set(fd, level: SOL_SOCKET, option: SO_RCVLOWAT, to: wanted)
+        }
     }
 
     private func schedule() {
