@@ -1,0 +1,41 @@
+import ServiceLimits
+
+extension HTTP1Engine {
+    public var deadline: ContinuousClock.Instant? {
+        guard ending == nil else { return nil }
+        switch phase {
+        case .head: return headDeadline
+        case .body: return bodyClock.deadline
+        case .complete, .ended: return nil
+        }
+    }
+
+    public func timeExpired(now: ContinuousClock.Instant, unreadBytes: Int) {
+        call(now) {
+            guard let deadline, deadline <= now else { return }
+            if phase == .body {
+                guard !bodyClock.allows(unreadBytes: unreadBytes, now: now) else { return }
+                refuse(.bodyTimedOut, abort: .timedOut)
+            } else if !reader.isEmpty {
+                refuse(.headTimedOut)
+            } else if unreadBytes > 0 {
+                // A head has begun to come at the last moment and is about to be read.
+                headDeadline = now + limits.headTimeout
+            } else {
+                end(.close)
+            }
+        }
+    }
+
+    /// The body's clock runs exactly while bytes are wanted and can be expected.
+    ///
+    /// A body that was resumed outside the transport's calls begins to count at the next of them,
+    /// which brings the time.
+    func updateBodyClock() {
+        if phase == .body, isReadingBody, !(delivery == .dropping && mayAwaitContinue) {
+            bodyClock.run(now: now)
+        } else {
+            bodyClock.stop(now: now)
+        }
+    }
+}
