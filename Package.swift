@@ -30,6 +30,8 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CPlatform"),
         .target(name: "CKernels"),
         module("ServiceLimits"),
@@ -49,7 +51,7 @@ let package = Package(
             "Service",
             [
                 "HTTPWire", "Sessions", "Averaging", "TensorFormats", "Tensors", "StrictJSON",
-                "ServiceLimits", log,
+                "ServiceLimits", "COpenSSL", log,
             ]),
         .executableTarget(
             name: "polyak",

@@ -92,12 +92,14 @@ public final class CachedWeights: Sendable {
         var isClosed = false
     }
 
+    private let session: String
     private let directory: String
     private let maximumTrainers: Int
     private let budget: ByteBudget
     private let state = Mutex(State())
 
-    init(directory: String, maximumTrainers: Int, budget: ByteBudget) {
+    init(session: String, directory: String, maximumTrainers: Int, budget: ByteBudget) {
+        self.session = session
         self.directory = directory
         self.maximumTrainers = maximumTrainers
         self.budget = budget
@@ -120,7 +122,7 @@ public final class CachedWeights: Sendable {
     ) throws(SessionError) -> Bool {
         let file = writer.finish()
         let result = state.withLock { state -> Result<CachedFile?, SessionError> in
-            guard !state.isClosed else { return .failure(.cachedNotFound(trainer: trainer)) }
+            guard !state.isClosed else { return .failure(.sessionNotFound(session: session)) }
             guard state.files[trainer] != nil || state.files.count < maximumTrainers else {
                 return .failure(
                     .quotaExceeded(

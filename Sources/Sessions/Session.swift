@@ -39,7 +39,8 @@ public final class Session: Sendable {
     let directory: String
     let limits: Limits
     let stagingBudget: ByteBudget
-    let cached: CachedWeights
+    /// The trainers' own weights.
+    public let cached: CachedWeights
     let state: Mutex<State>
 
     init(
@@ -53,7 +54,7 @@ public final class Session: Sendable {
         self.limits = limits
         self.stagingBudget = stagingBudget
         cached = CachedWeights(
-            directory: directory, maximumTrainers: limits.trainers, budget: cachedBudget)
+            session: name, directory: directory, maximumTrainers: limits.trainers, budget: cachedBudget)
         state = Mutex(
             State(
                 averages: settings.averages.map(AverageState.init),

@@ -1,0 +1,58 @@
+import HTTPWire
+
+/// Collects a body of bounded size, then hands it over. Used on the connection's lane only.
+final class CollectingSink: BodySink {
+    private let limit: Int
+    private let exchange: any Exchange
+    private let what: String
+    private let complete: ([UInt8]) -> Void
+    private var bytes: [UInt8] = []
+    private var isRefused = false
+
+    /// - Parameters:
+    ///   - limit: bytes; a longer body is refused with 413.
+    ///   - what: the body's name in that answer.
+    init(
+        limit: Int, what: String, exchange: any Exchange, complete: @escaping ([UInt8]) -> Void
+    ) {
+        self.limit = limit
+        self.what = what
+        self.exchange = exchange
+        self.complete = complete
+    }
+
+    func receive(_ chunk: UnsafeRawBufferPointer) -> Int {
+        guard !isRefused else { return chunk.count }
+        if bytes.count + chunk.count > limit {
+            isRefused = true
+            exchange.respond(Problem.tooLarge(limit: limit, what).response())
+        } else {
+            bytes.append(contentsOf: chunk)
+        }
+        return chunk.count
+    }
+
+    func finish() {
+        if !isRefused { complete(bytes) }
+    }
+
+    func abort(_ reason: BodyAbort) {}
+}
+
+/// Drops a body that is not needed and answers at its end, so that a client that does not look for
+/// an early answer is not disturbed. Used on the connection's lane only.
+final class DroppingSink: BodySink {
+    private let exchange: any Exchange
+    private let answer: () -> Response
+
+    init(exchange: any Exchange, answer: @escaping () -> Response) {
+        self.exchange = exchange
+        self.answer = answer
+    }
+
+    func receive(_ chunk: UnsafeRawBufferPointer) -> Int { chunk.count }
+
+    func finish() { exchange.respond(answer()) }
+
+    func abort(_ reason: BodyAbort) {}
+}

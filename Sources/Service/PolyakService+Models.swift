@@ -1,0 +1,201 @@
+import Dispatch
+import HTTPWire
+import ServiceLimits
+import Sessions
+import Synchronization
+import TensorFormats
+
+// Reading averages and their tensors.
+
+extension PolyakService {
+    func getModel(
+        _ average: String, in name: String, _ request: Request, _ exchange: any Exchange
+    ) throws(Refusal) {
+        try getRepresentation(in: name, average, request, exchange) { model throws(Refusal) in
+            if let format = request.query.first("format") {
+                guard format == "safetensors" else {
+                    throw Refusal.notAcceptable("format \"\(format.prefix(32))\"", "safetensors")
+                }
+            } else {
+                _ = try request.accepted(["application/vnd.safetensors", "application/octet-stream"])
+            }
+            return .safetensors(model, as: try request.outputType())
+        }
+    }
+
+    func getTensor(
+        _ pathName: String?, of average: String, in name: String, _ request: Request,
+        _ exchange: any Exchange
+    ) throws(Refusal) {
+        try getRepresentation(in: name, average, request, exchange) { model throws(Refusal) in
+            guard let tensor = pathName ?? request.query.first("name") else {
+                throw Refusal(
+                    ProblemKind.malformedRequest.problem(
+                        "name the tensor in the path, or with ?name="))
+            }
+            let form = try request.accepted(["application/x-npy", "application/octet-stream"])
+            let type = try request.outputType()
+            guard let index = model.layout.index(of: tensor) else {
+                throw Refusal(.tensorNotFound(tensor: String(tensor.prefix(200))))
+            }
+            let entry = model.layout.entries[index]
+            let header =
+                form == "application/x-npy"
+                ? NPYWriter.header(
+                    elementType: type.elementType(for: entry), shape: entry.model.shape)
+                : nil
+            return .tensor(entry, of: model, as: type, header: header)
+        }
+    }
+
+    /// Finds the average, lets `choose` pick a form of it, and answers as conditions and range say;
+    /// waits for a change first when the client prefers that to 304.
+    private func getRepresentation(
+        in name: String, _ average: String, _ request: Request, _ exchange: any Exchange,
+        choose: @escaping @Sendable (PublishedModel) throws(Refusal) -> ModelRepresentation
+    ) throws(Refusal) {
+        let session = try refusing { () throws(SessionError) in try store.session(name) }
+        let model: PublishedModel
+        do { model = try session.model(of: average) } catch {
+            // The query's errors come after 404 for the path, but a client that mistypes a
+            // parameter should not wait for the first average to learn of it.
+            if case .averagingNotStarted = error { try request.checkQuery() }
+            throw Refusal(error)
+        }
+        try request.checkQuery()
+        let representation = try choose(model)
+        let decision = Conditions.evaluate(
+            request.fields, method: request.method, current: representation.etag)
+        if decision == .notModified, let seconds = PreferHeader.wait(request.fields.list("prefer")),
+            seconds > 0, !store.isStopping
+        {
+            let waiting = LongPoll(exchange) { [self] in
+                do throws(Refusal) {
+                    let session = try refusing { () throws(SessionError) in
+                        try store.session(name)
+                    }
+                    let model = try refusing { () throws(SessionError) in
+                        try session.model(of: average)
+                    }
+                    return answer(try choose(model), request, waited: true)
+                } catch {
+                    return error.problem.response()
+                }
+            }
+            let longest = Int(limits.longPoll.components.seconds)
+            try refusing { () throws(SessionError) in
+                try waiting.begin(session, model, seconds: min(seconds, longest))
+            }
+            return
+        }
+        exchange.respond(answer(representation, request, waited: false))
+    }
+
+    private func answer(
+        _ representation: ModelRepresentation, _ request: Request, waited: Bool
+    ) -> Response {
+        let model = representation.model
+        var fields: [(name: String, value: String)] = [
+            ("ETag", representation.etag.fieldValue),
+            ("Polyak-Revision", String(model.revision)),
+            ("Polyak-Average-Counter", String(model.count)),
+            ("Cache-Control", "no-cache"),
+            ("Vary", "Accept"),
+        ]
+        if waited { fields.append(("Preference-Applied", "wait")) }
+        let decision = Conditions.evaluate(
+            request.fields, method: request.method, current: representation.etag)
+        switch decision {
+        case .notModified: return Response(status: 304, fields: fields)
+        case .preconditionFailed:
+            return ProblemKind.preconditionFailed.problem(
+                "the average is now \(representation.etag.fieldValue)", fields: fields
+            ).response()
+        case .proceed(let honorsRange):
+            fields.append(("Content-Type", representation.contentType))
+            fields.append(("Accept-Ranges", "bytes"))
+            let range =
+                honorsRange ? request.fields.list("range") : nil
+            return ranged(representation, range, fields)
+        }
+    }
+
+    private func ranged(
+        _ representation: ModelRepresentation, _ field: String?,
+        _ fields: [(name: String, value: String)]
+    ) -> Response {
+        let length = representation.byteCount
+        switch ByteRange(field, length: length) {
+        case .whole:
+            return Response(
+                status: 200, fields: fields, body: representation.body(0..<length))
+        case .satisfiable(let range):
+            let value = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(length)"
+            return Response(
+                status: 206, fields: fields + [("Content-Range", value)],
+                body: representation.body(range))
+        case .unsatisfiable:
+            return ProblemKind.rangeNotSatisfiable.problem(
+                "the representation has \(length) bytes",
+                fields: [("Content-Range", "bytes */\(length)")]
+            ).response()
+        }
+    }
+}
+
+extension Refusal {
+    static func notAcceptable(_ given: String, _ allowed: String) -> Refusal {
+        Refusal(
+            ProblemKind.notAcceptable.problem(
+                "\(given) is not available here; available: \(allowed)"))
+    }
+}
+
+extension Request {
+    /// `?dtype=`, by default the stored type.
+    func outputType() throws(Refusal) -> OutputType {
+        guard let name = query.first("dtype") else { return .stored }
+        guard let type = OutputType(name: name) else {
+            throw Refusal.notAcceptable("dtype \"\(name.prefix(32))\"", OutputType.allowed)
+        }
+        return type
+    }
+
+    /// The media type among `offered` that the client likes best.
+    func accepted(_ offered: [String]) throws(Refusal) -> String {
+        let field = fields.list("accept")
+        guard let type = AcceptHeader(field).best(of: offered) else {
+            throw Refusal.notAcceptable(
+                "Accept: \((field ?? "").prefix(100))", offered.joined(separator: ", "))
+        }
+        return type
+    }
+}
+
+/// A GET that waits for its average to change (RFC 7240 section 4.3). Any thread.
+private final class LongPoll: Sendable {
+    private let exchange: any Exchange
+    private let answer: @Sendable () -> Response
+    private let isAnswered = Atomic<Bool>(false)
+
+    /// - Parameter answer: looks at the average afresh.
+    init(_ exchange: any Exchange, answer: @escaping @Sendable () -> Response) {
+        self.exchange = exchange
+        self.answer = answer
+    }
+
+    func begin(_ session: Session, _ model: PublishedModel, seconds: Int) throws(SessionError) {
+        let token = try session.wait(for: model.average, changedSince: model.revision) {
+            self.end()
+        }
+        guard let token else { return end() }
+        let deadline = DispatchTime.now() + .seconds(seconds)
+        DispatchQueue.global(qos: .utility).asyncAfter(deadline: deadline) {
+            if session.cancelWait(token) { self.end() }
+        }
+    }
+
+    private func end() {
+        if !isAnswered.exchange(true, ordering: .relaxed) { exchange.respond(answer()) }
+    }
+}

@@ -1,0 +1,194 @@
+import HTTPWire
+import ServiceLimits
+import Sessions
+import StrictJSON
+
+// Sessions, reports, health and the explanations of problems.
+
+extension PolyakService {
+    func create(
+        _ name: String, _ request: Request, _ exchange: any Exchange
+    ) throws(Refusal) -> BodyDisposition {
+        try request.checkQuery()
+        try checkIdentityCoding(request)
+        guard ResourceName.isValid(name) else {
+            throw Refusal(
+                .invalidSettings(
+                    key: "session", given: "\"\(name.prefix(140))\"",
+                    allowed: ResourceName.allowed))
+        }
+        if request.head.body == .none {
+            throw Refusal(
+                .invalidSettings(
+                    key: "the body", given: "nothing",
+                    allowed: "the settings, for example "
+                        + "{\"strategy\": \"alpha_suffix\", \"epochs\": 10}"))
+        }
+        try checkLength(request, limit: limits.jsonBytes, "the settings")
+        return .accept(
+            CollectingSink(limit: limits.jsonBytes, what: "the settings", exchange: exchange) {
+                bytes in exchange.respond(self.created(name, from: bytes))
+            })
+    }
+
+    private func created(_ name: String, from bytes: [UInt8]) -> Response {
+        do throws(Refusal) {
+            let json = try readJSON(bytes)
+            let creation = try refusing { () throws(SessionError) in
+                let settings = try SessionSettings(json, maximumAverages: limits.averages)
+                return try store.create(name, settings: settings)
+            }
+            switch creation {
+            case .created(let session):
+                var response = Response.json(session.stateJSON(), status: 201)
+                response.fields.append(("Location", "/v1/sessions/\(name)"))
+                return response
+            case .existed(let session): return .json(session.stateJSON())
+            }
+        } catch {
+            return error.problem.response()
+        }
+    }
+
+    func list(_ request: Request) throws(Refusal) -> Response {
+        try request.checkQuery()
+        var limit = 100
+        if let text = request.query.first("limit") {
+            guard let number = Int(text), (1...1000).contains(number) else {
+                throw Refusal(
+                    ProblemKind.malformedRequest.problem(
+                        "limit is \"\(text.prefix(32))\"; allowed is an integer from 1 to 1000"))
+            }
+            limit = number
+        }
+        let (sessions, hasMore) = store.list(after: request.query.first("after"), limit: limit)
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.key("sessions")
+        writer.beginArray()
+        for session in sessions { session.writeSummary(to: &writer) }
+        writer.endArray()
+        writer.key("next")
+        if hasMore, let last = sessions.last { writer.string(last.name) } else { writer.null() }
+        writer.endObject()
+        return .json(writer.bytes)
+    }
+
+    func show(_ name: String, _ request: Request) throws(Refusal) -> Response {
+        let session = try refusing { () throws(SessionError) in try store.session(name) }
+        try request.checkQuery()
+        return .json(session.stateJSON())
+    }
+
+    func delete(_ name: String, _ request: Request) throws(Refusal) -> Response {
+        try request.checkQuery()
+        try refusing { () throws(SessionError) in try store.delete(name) }
+        return Response(status: 204)
+    }
+
+    // MARK: Reports
+
+    func report(
+        to name: String, _ request: Request, _ exchange: any Exchange
+    ) throws(Refusal) -> BodyDisposition {
+        let session = try refusing { () throws(SessionError) in try store.session(name) }
+        try request.checkQuery()
+        try checkIdentityCoding(request)
+        try checkHasBody(request)
+        try checkLength(request, limit: limits.jsonBytes, "a report")
+        try checkRunning()
+        let key = try request.idempotencyKey()
+        return .accept(
+            CollectingSink(limit: limits.jsonBytes, what: "a report", exchange: exchange) {
+                bytes in self.report(bytes, key, to: session, request, exchange)
+            })
+    }
+
+    private func report(
+        _ bytes: [UInt8], _ key: String?, to session: Session, _ request: Request,
+        _ exchange: any Exchange
+    ) {
+        do throws(Refusal) {
+            let json = try readJSON(bytes)
+            let report = try refusing { () throws(SessionError) in try Report(json) }
+            let fingerprint = key.map { _ in
+                RequestFingerprint(
+                    head: request.fingerprintHead,
+                    body: BodyDigest.of(bytes, limit: limits.fingerprintBytes))
+            }
+            session.report(report, key: key, fingerprint: fingerprint) { result in
+                exchange.respond(Response(result))
+            }
+        } catch {
+            exchange.respond(error.problem.response())
+        }
+    }
+
+    private func readJSON(_ bytes: [UInt8]) throws(Refusal) -> JSONValue {
+        do {
+            // NaN and Infinity are read, so that the refusal can name the key they were given for.
+            return try JSONReader.read(
+                bytes, maximumDepth: limits.jsonDepth, allowsNonFiniteNumbers: true)
+        } catch {
+            throw Refusal(ProblemKind.malformedJSON.problem(error.description))
+        }
+    }
+
+    // MARK: Health and problems
+
+    func ready(_ request: Request) throws(Refusal) -> Response {
+        try request.checkQuery()
+        guard !store.isStopping else { throw Refusal(.shuttingDown) }
+        return .text(request.query.first("verbose") == nil ? "ok\n" : "sessions: ok\nok\n")
+    }
+
+    func explain(_ name: String) throws(Refusal) -> Response {
+        guard let kind = ProblemKind(rawValue: name) else {
+            throw Refusal(
+                ProblemKind.notFound.problem(
+                    "there is no problem \"\(name.prefix(64))\"; there are "
+                        + ProblemKind.allCases.map(\.rawValue).joined(separator: ", ")))
+        }
+        return .text("\(kind.rawValue) (\(kind.status)): \(kind.title).\n\n\(kind.explanation)\n")
+    }
+
+    // MARK: Checks of the head
+
+    /// Content codings are not understood yet: a coded body must not be taken for a plain one.
+    func checkIdentityCoding(_ request: Request) throws(Refusal) {
+        if let coding = request.fields.list("content-encoding"), coding.lowercased() != "identity" {
+            throw Refusal(
+                ProblemKind.unsupportedFormat.problem(
+                    "Content-Encoding \(coding.prefix(64)) is not supported: send the body as it is",
+                    fields: [("Accept-Encoding", "identity")]))
+        }
+    }
+
+    func checkHasBody(_ request: Request) throws(Refusal) {
+        if request.head.body == .none {
+            throw Refusal(
+                ProblemKind.lengthRequired.problem(
+                    "the request has neither Content-Length nor Transfer-Encoding: chunked"))
+        }
+    }
+
+    func checkLength(_ request: Request, limit: Int, _ what: String) throws(Refusal) {
+        if case .known(let length) = request.head.body, length > limit {
+            throw Refusal(.tooLarge(limit: limit, what))
+        }
+    }
+
+    func checkRunning() throws(Refusal) {
+        if store.isStopping { throw Refusal(.shuttingDown) }
+    }
+}
+
+extension Response {
+    /// An answer of the sessions layer.
+    init(_ result: Result<[UInt8], SessionError>) {
+        switch result {
+        case .success(let bytes): self = .json(bytes)
+        case .failure(let error): self = Problem(error).response()
+        }
+    }
+}

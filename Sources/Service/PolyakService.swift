@@ -1,0 +1,83 @@
+public import HTTPWire
+public import Logging
+public import ServiceLimits
+public import Sessions
+
+/// The HTTP API over the sessions: decides on each request by its head.
+///
+/// Called on every lane at once; it keeps nothing of its own beside the session store.
+public final class PolyakService: RequestHandler {
+    let limits: Limits
+    let store: SessionStore
+    let logger: Logger
+
+    /// - Throws: `SessionStore.StartError`, whose description says what to do.
+    public init(
+        limits: Limits, runtimeDirectory: String, logger: Logger
+    ) throws(SessionStore.StartError) {
+        self.limits = limits
+        self.logger = logger
+        store = try SessionStore(
+            limits: limits, runtimeDirectory: runtimeDirectory, logger: logger)
+    }
+
+    /// Readiness fails, new sessions and uploads are refused, and long polls end.
+    public func beginShutdown() {
+        store.beginShutdown()
+    }
+
+    public func handle(_ head: RequestHead, exchange: any Exchange) -> BodyDisposition {
+        do throws(Refusal) {
+            return try route(Request(head), exchange)
+        } catch {
+            exchange.respond(error.problem.response())
+            return .discard
+        }
+    }
+
+    private func route(
+        _ request: Request, _ exchange: any Exchange
+    ) throws(Refusal) -> BodyDisposition {
+        switch request.route {
+        case .parameters(let session): return try upload(to: session, request, exchange)
+        case .epochs(let session): return try report(to: session, request, exchange)
+        case .session(let name) where request.method == "PUT":
+            return try create(name, request, exchange)
+        case .cached(let session) where request.method == "PUT":
+            return try putCached(in: session, request, exchange)
+        case .average(let session, let average):
+            try getModel(average, in: session, request, exchange)
+        case .tensor(let session, let average, let tensor):
+            try getTensor(tensor, of: average, in: session, request, exchange)
+        case .sessions: exchange.respond(try list(request))
+        case .session(let name):
+            exchange.respond(
+                request.method == "DELETE" ? try delete(name, request) : try show(name, request))
+        case .cached(let session): exchange.respond(try cached(in: session, request))
+        case .live: exchange.respond(.text("ok\n"))
+        case .ready: exchange.respond(try ready(request))
+        case .problem(let name): exchange.respond(try explain(name))
+        }
+        return .discard
+    }
+}
+
+/// Why a request is refused: a problem that is thrown.
+struct Refusal: Error {
+    var problem: Problem
+
+    init(_ problem: Problem) {
+        self.problem = problem
+    }
+
+    init(_ error: SessionError) {
+        problem = Problem(error)
+    }
+}
+
+/// Runs `work` with its session error turned into a refusal.
+func refusing<Value>(
+    _ work: () throws(SessionError) -> Value
+) throws(Refusal) -> Value {
+    do { return try work() } catch { throw Refusal(error) }
+}

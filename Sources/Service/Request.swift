@@ -1,0 +1,100 @@
+import HTTPWire
+
+/// A request that names a resource and a method of the API, its query checked.
+struct Request {
+    let head: RequestHead
+    let route: Route
+    let query: QueryItems
+
+    var method: String { head.method }
+    var fields: HeaderFields { head.fields }
+
+    /// Checks in the order of http-api.md: path, method, query.
+    init(_ head: RequestHead) throws(Refusal) {
+        self.head = head
+        guard let route = Route(path: head.path) else {
+            throw Refusal(
+                ProblemKind.notFound.problem("\(head.path.prefix(200)) is no resource of the API"))
+        }
+        self.route = route
+        guard route.methods.contains(head.method) else {
+            let allowed = route.methods.joined(separator: ", ")
+            throw Refusal(
+                ProblemKind.methodNotAllowed.problem(
+                    "\(head.method.prefix(32)) is not allowed here; allowed are \(allowed)",
+                    fields: [("Allow", allowed)]))
+        }
+        guard let query = QueryItems(head.query) else {
+            throw Refusal(
+                ProblemKind.malformedRequest.problem("the query is not valid percent-encoding"))
+        }
+        self.query = query
+    }
+
+    /// Checked after the resource was found, since a 404 comes before a 400.
+    func checkQuery() throws(Refusal) {
+        let allowed = route.parameters(for: method)
+        if let unknown = query.items.first(where: { !allowed.contains($0.name) }) {
+            let known = allowed.isEmpty ? "none" : allowed.joined(separator: ", ")
+            throw Refusal(
+                ProblemKind.unknownParameter.problem(
+                    "\"\(unknown.name.prefix(64))\" is not a parameter of this resource; "
+                        + "allowed: \(known)"))
+        }
+        if let twice = query.firstDuplicate {
+            throw Refusal(
+                ProblemKind.unknownParameter.problem("\"\(twice)\" is given more than once"))
+        }
+    }
+
+    /// `?trainer=`, by default `default`.
+    func trainer() throws(Refusal) -> String {
+        guard let trainer = query.first("trainer") else { return "default" }
+        guard (1...128).contains(trainer.utf8.count) else {
+            throw Refusal(
+                ProblemKind.malformedRequest.problem(
+                    "trainer has \(trainer.utf8.count) bytes; allowed are 1 to 128"))
+        }
+        return trainer
+    }
+
+    /// The media type of the body, without parameters, in lower case; nil when none is given.
+    var mediaType: String? {
+        fields.first("content-type").map { value in
+            let type = value.split(separator: ";", omittingEmptySubsequences: false)[0]
+            return type.lowercased().filter { $0 != " " && $0 != "\t" }
+        }
+    }
+
+    /// The idempotency key; nil without one.
+    func idempotencyKey() throws(Refusal) -> String? {
+        let keys = fields.all("idempotency-key")
+        guard let key = keys.first else { return nil }
+        guard keys.count == 1, (1...255).contains(key.utf8.count),
+            key.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+        else {
+            throw Refusal(
+                ProblemKind.malformedRequest.problem(
+                    "Idempotency-Key must be given once, as 1 to 255 visible ASCII characters"))
+        }
+        return key
+    }
+
+    /// What a request under an idempotency key is told apart by, beside its body.
+    var fingerprintHead: String {
+        "\(method) \(head.path)?\(query.canonical) \(mediaType ?? "")"
+    }
+}
+
+extension Response {
+    static func text(_ text: String, status: Int = 200) -> Response {
+        Response(
+            status: status, fields: [("Content-Type", "text/plain; charset=utf-8")],
+            body: .bytes(Array(text.utf8)))
+    }
+
+    static func json(_ bytes: [UInt8], status: Int = 200) -> Response {
+        Response(
+            status: status, fields: [("Content-Type", "application/json")], body: .bytes(bytes))
+    }
+}
