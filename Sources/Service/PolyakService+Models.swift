@@ -4,6 +4,7 @@ import ServiceLimits
 import Sessions
 import Synchronization
 import TensorFormats
+import Tensors
 
 // Reading averages and their tensors.
 

@@ -138,7 +138,7 @@ extension PolyakService {
 
     func ready(_ request: Request) throws(Refusal) -> Response {
         try request.checkQuery()
-        guard !store.isStopping else { throw Refusal(.shuttingDown) }
+        guard !store.isStopping else { throw Refusal(Problem.shuttingDown) }
         return .text(request.query.first("verbose") == nil ? "ok\n" : "sessions: ok\nok\n")
     }
 
@@ -179,7 +179,7 @@ extension PolyakService {
     }
 
     func checkRunning() throws(Refusal) {
-        if store.isStopping { throw Refusal(.shuttingDown) }
+        if store.isStopping { throw Refusal(Problem.shuttingDown) }
     }
 }
 
