@@ -1,0 +1,77 @@
+extension TidyRule {
+    /// Which modules each module may import: arrows point downward only.
+    private static let imports: [String: Set<String>] = [
+        "StrictJSON": [],
+        "ServiceLimits": [],
+        "Tensors": [],
+        "Averaging": ["Tensors", "CKernels", "Synchronization"],
+        "TensorFormats": ["Tensors", "StrictJSON"],
+        "HTTPWire": ["ServiceLimits", "Synchronization"],
+        "Transport": [
+            "HTTPWire", "ServiceLimits", "CPlatform", "Logging", "Synchronization", "Dispatch",
+            "Foundation", "Glibc",
+        ],
+        "Sessions": [
+            "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits", "CPlatform",
+            "Logging", "Synchronization", "Dispatch", "Foundation", "Glibc",
+        ],
+        "Service": [
+            "HTTPWire", "Sessions", "Averaging", "TensorFormats", "Tensors", "StrictJSON",
+            "ServiceLimits", "Logging", "Synchronization", "Dispatch", "Foundation",
+        ],
+        "polyak": [
+            "Transport", "Service", "Sessions", "ServiceLimits", "HTTPWire", "ArgumentParser",
+            "Logging", "Yams", "Foundation",
+        ],
+    ]
+
+    static let layers = [
+        TidyRule(
+            "a module imports only what lies below it",
+            advice: """
+                pass what is needed as a plain value or a closure from above, or move the code to \
+                the module that may import it; a new arrow goes into this table and Package.swift
+                """,
+            bad: ("Sources/HTTPWire/Head.swift", "import ServiceLimits\nimport Foundation", 2),
+            good: (
+                "Sources/HTTPWire/Head.swift", "public import ServiceLimits\n// import Foundation"
+            )
+        ) { file in
+            guard let module = file.module, file.isSwift else { return [] }
+            let allowed = imports[module] ?? []
+            return file.linesOfCode { line in
+                importedModule(line).map { !allowed.contains($0) } ?? false
+            }
+        },
+        TidyRule(
+            "work in parallel never runs on a lane",
+            advice: "give the work to a Dispatch queue and come back by onLane",
+            bad: (
+                "Sources/Transport/Lane.swift", "DispatchQueue.concurrentPerform(iterations: 2) {",
+                1
+            ),
+            good: (
+                "Sources/Sessions/Fold.swift", "DispatchQueue.concurrentPerform(iterations: 2) {"
+            )
+        ) { file in
+            guard file.module == "Transport" else { return [] }
+            return file.linesOfCode { $0.contains("concurrentPerform") }
+        },
+    ]
+
+    /// The module that a line imports: `import X`, `public import X`, `import struct X.Y`.
+    private static func importedModule(_ line: String) -> String? {
+        var words = line.split(separator: " ").map(String.init)
+        while let first = words.first, first != "import" {
+            let mayPrecede =
+                first.hasPrefix("@")
+                || ["public", "package", "internal", "fileprivate", "private"].contains(first)
+            guard mayPrecede else { return nil }
+            words.removeFirst()
+        }
+        guard words.count >= 2 else { return nil }
+        let kinds = ["struct", "class", "enum", "protocol", "func", "var", "let", "typealias"]
+        let path = kinds.contains(words[1]) && words.count > 2 ? words[2] : words[1]
+        return path.split(separator: ".").first.map(String.init)
+    }
+}
