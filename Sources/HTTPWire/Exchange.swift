@@ -40,6 +40,7 @@ public protocol BodySink: AnyObject {
     func abort(_ reason: BodyAbort)
 }
 
+/// Why a body will not be completed.
 public enum BodyAbort: Sendable, Equatable {
     /// The peer closed or reset the connection, or the stream.
     case disconnected
@@ -67,8 +68,11 @@ public protocol Exchange: AnyObject, Sendable {
 /// An answer. Framing fields (`Content-Length`, `Transfer-Encoding`, `Connection`, `Date`) are the
 /// wire's and must not be in `fields`. To HEAD the wire sends the same head without the body.
 public struct Response {
+    /// The status code, 200 to 599.
     public var status: Int
+    /// Names as they are to be sent; values without line breaks.
     public var fields: [(name: String, value: String)]
+    /// What the wire sends after the head, unless the request was HEAD.
     public var body: ResponseBody
     /// Ends the connection after this answer (`Connection: close`; HTTP/2: GOAWAY).
     public var closesConnection = false
@@ -82,6 +86,7 @@ public struct Response {
     }
 }
 
+/// Where an answer's content comes from.
 public enum ResponseBody {
     /// No content; `Content-Length: 0` where the status allows a body.
     case empty
@@ -98,6 +103,7 @@ public protocol BodySource: AnyObject {
     func produce(upTo count: Int, into buffer: inout [UInt8]) -> BodyPart
 }
 
+/// What a `BodySource` has to give.
 public enum BodyPart {
     /// Bytes were appended; ask again when they are written.
     case bytes
@@ -164,6 +170,7 @@ public protocol SlicePin: AnyObject, Sendable {
 
 /// An address that may cross threads, because the slice's pin keeps what it points to unchanged.
 public struct UnsafeRawPointerBox: @unchecked Sendable {
+    /// Not to be read after the slice's pin was let go of.
     public let pointer: UnsafeRawPointer
 
     public init(_ pointer: UnsafeRawPointer) {

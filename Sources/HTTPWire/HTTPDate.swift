@@ -1,4 +1,4 @@
-import Glibc
+import func Glibc.time
 
 /// The `Date` field's value (RFC 9110 section 5.6.7), made anew when the second changes.
 struct HTTPDate {

@@ -6,7 +6,9 @@ public struct RequestHead: Sendable {
     public var path: String
     /// What follows the first `?`, percent-encoded; nil without one.
     public var query: String?
+    /// All header fields, those included that the wire itself has acted on.
     public var fields: HeaderFields
+    /// The announced length of the body's content.
     public var body: BodyLength
     /// The client waits for `100 Continue` before it sends the body.
     public var expectsContinue: Bool

@@ -46,6 +46,7 @@ public protocol WireEngine: AnyObject {
     var acknowledgedAnswers: Int { get }
 }
 
+/// What an engine wants to receive.
 public enum ReadDemand: Sendable, Equatable {
     /// Do not read: the engine is paused, or answers first (back-pressure).
     case none
@@ -54,6 +55,7 @@ public enum ReadDemand: Sendable, Equatable {
     case bytes(atLeast: Int)
 }
 
+/// What an engine wants to be written.
 public enum EngineOutput {
     case bytes([UInt8])
     case slice(FileSlice)

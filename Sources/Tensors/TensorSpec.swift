@@ -1,11 +1,15 @@
 /// A tensor's name, element type and shape. Rank 0 (`[]`, one element) and zero sizes are legal.
 public struct TensorSpec: Sendable, Equatable {
+    /// Any text; unique within a model.
     public let name: String
+    /// How one element is stored.
     public let elementType: ElementType
+    /// The dimensions, outermost first.
     public let shape: [Int]
     /// The product of `shape`.
     public let elementCount: Int
 
+    /// `elementCount` elements without padding.
     public var byteCount: Int { elementCount * elementType.byteCount }
 
     /// Nil when a dimension is negative or the size in bytes does not fit an `Int`.

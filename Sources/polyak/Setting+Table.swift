@@ -159,6 +159,9 @@ extension Setting {
             "reports", .count(\.limits.reports, 1...100_000_000),
             "Epoch reports that one session takes."),
         Setting(
+            "history", .count(\.limits.history, 0...10_000_000),
+            "Epoch reports of one session that are kept to be shown; the oldest go first."),
+        Setting(
             "pinned-revisions", .count(\.limits.pinnedRevisions, 0...64),
             """
             Older revisions of one average that slow readers may hold, each as large as the \

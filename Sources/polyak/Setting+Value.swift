@@ -1,3 +1,5 @@
+import Transport
+
 extension Setting {
     /// The setting's value in `settings`, spelled as it may be given; several for a list.
     func texts(in settings: Settings) -> [String] {
@@ -19,7 +21,7 @@ extension Setting {
     /// - Returns: whether it was a value of this setting; if not, nothing is changed.
     func assign(_ texts: [String], to settings: inout Settings) -> Bool {
         if case .addresses(let path) = kind {
-            guard (1...16).contains(texts.count), texts.allSatisfy(Address.isValid) else {
+            guard (1...16).contains(texts.count), texts.allSatisfy(Self.isAddress) else {
                 return false
             }
             settings[keyPath: path] = texts
@@ -57,5 +59,9 @@ extension Setting {
         guard let value, range.contains(value) else { return false }
         settings[keyPath: path] = value
         return true
+    }
+
+    private static func isAddress(_ text: String) -> Bool {
+        (try? ListenAddress(text)) != nil
     }
 }

@@ -1,3 +1,5 @@
+import Transport
+
 /// Collects settings from their sources. Read the file first, then the environment, then the
 /// flags: what is read later wins. Problems are collected, so that one run names them all.
 struct SettingsReader {
@@ -88,7 +90,7 @@ struct SettingsReader {
     /// Looks at what no setting can say alone. To be called when everything is read.
     mutating func checkTogether() {
         guard !settings.allowAnonymous else { return }
-        for address in settings.listen where !Address.isLocal(address) {
+        for address in settings.listen where (try? ListenAddress(address))?.isLocal != true {
             problems.append(
                 .exposed(address: address, origin: origins["listen"] ?? .standard))
         }

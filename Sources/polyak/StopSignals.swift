@@ -5,9 +5,8 @@ import Foundation
 /// A blocked signal stays pending, so one that comes before the wait is not lost.
 enum StopSignals {
     /// Blocks the signals in this thread, and so in every thread it starts: to be called before
-    /// there are others. SIGPIPE is ignored, since sendfile(2) cannot be told not to raise it.
+    /// there are others.
     static func block() {
-        signal(SIGPIPE, SIG_IGN)
         var set = watched()
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }

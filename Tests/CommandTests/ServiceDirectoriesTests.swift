@@ -6,7 +6,7 @@ import Testing
 @Suite struct ServiceDirectoriesTests {
     private let systemd = [
         "RUNTIME_DIRECTORY": "/run/polyak", "STATE_DIRECTORY": "/var/lib/polyak:/var/lib/other",
-        "HOME": "/home/u", "XDG_RUNTIME_DIR": "/run/user/1",
+        "HOME": "/h", "XDG_RUNTIME_DIR": "/run/user/1",
     ]
 
     @Test func `systemd's directories come first`() throws {
@@ -25,7 +25,7 @@ import Testing
     }
 
     @Test func `without systemd, memory is preferred`() throws {
-        let environment = ["HOME": "/home/u", "XDG_RUNTIME_DIR": "/run/user/1"]
+        let environment = ["HOME": "/h", "XDG_RUNTIME_DIR": "/run/user/1"]
         func runtime(_ usable: Set<String>) throws -> String {
             try ServiceDirectories(
                 Settings(), environment: environment, isUsable: usable.contains

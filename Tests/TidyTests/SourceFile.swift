@@ -5,8 +5,8 @@ struct SourceFile {
     /// Relative to the folder of `Package.swift`.
     let path: String
     let lines: [String]
-    /// The same lines, for Swift with comments, the text of strings and quoted names blanked out, so
-    /// that what is found there is code.
+    /// The same lines, for Swift with comments, the text of strings and quoted names blanked out,
+    /// so that what is found there is code.
     let code: [String]
 
     init(_ path: String, _ text: String) {

@@ -90,17 +90,34 @@ extension TidyRule {
         }
     }
 
-    /// Whether the line declares something public that is not self-evident: an initialiser that
-    /// has nothing to say beyond its type's comment, or what a standard protocol asks for.
+    /// Whether the line declares something public that nothing else explains: an initialiser has
+    /// its type's comment, and what a protocol asks for has the protocol's.
     private static func needsDocumentation(_ line: String) -> Bool {
-        let words = line.split(separator: " ").drop { $0.hasPrefix("@") }
-        guard words.first == "public" || words.first == "open" else { return false }
-        let rest = words.dropFirst().joined(separator: " ")
-        let evident = [
-            "import ", "init", "extension ", "var description:", "func hash(into", "static func ==",
-        ]
-        return !evident.contains { rest.hasPrefix($0) }
+        let words = line.split { " (<:{".contains($0) }.drop { $0.hasPrefix("@") }
+        guard let access = words.first, ["public", "open"].contains(access) else { return false }
+        let modifiers = ["final", "static", "mutating", "override", "nonisolated", "indirect"]
+        let rest = words.dropFirst().drop { modifiers.contains(String($0)) || $0 == "private" }
+        let kind = rest.first.map(String.init) ?? ""
+        let name = rest.dropFirst().first.map(String.init) ?? ""
+        return !["import", "init", "init?", "set)"].contains(kind) && !requirements.contains(name)
     }
+
+    /// The names of what the project's protocols ask for, and the standard library's.
+    private static let requirements: Set<String> = {
+        var names: Set = ["description", "hash", "==", "<", "encode"]
+        for file in SourceFile.tree where file.isSwift && !file.isTest {
+            var isInside = false
+            for line in file.code {
+                let words = line.split { " (<:{".contains($0) }
+                if line.hasPrefix("}") { isInside = false }
+                if isInside, let kind = words.first, ["func", "var"].contains(kind) {
+                    names.insert(String(words[1]))
+                }
+                if !line.hasPrefix(" "), words.contains("protocol") { isInside = true }
+            }
+        }
+        return names
+    }()
 
     /// Whether the lines above `line`, attributes left out, are a comment.
     private static func hasCommentAbove(_ file: SourceFile, line: Int, prefix: String) -> Bool {

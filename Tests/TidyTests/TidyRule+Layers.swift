@@ -1,12 +1,13 @@
 extension TidyRule {
-    /// Which modules each module may import: arrows point downward only.
+    /// Which modules, or declarations of the system's, each module may import: arrows point
+    /// downward only, and the wire and the averaging know neither Foundation nor sockets.
     private static let imports: [String: Set<String>] = [
         "StrictJSON": [],
         "ServiceLimits": [],
         "Tensors": [],
         "Averaging": ["Tensors", "CKernels", "Synchronization"],
         "TensorFormats": ["Tensors", "StrictJSON"],
-        "HTTPWire": ["ServiceLimits", "Synchronization"],
+        "HTTPWire": ["ServiceLimits", "Synchronization", "Glibc.time"],
         "Transport": [
             "HTTPWire", "ServiceLimits", "CPlatform", "Logging", "Synchronization", "Dispatch",
             "Foundation", "Glibc",
@@ -40,7 +41,9 @@ extension TidyRule {
             guard let module = file.module, file.isSwift else { return [] }
             let allowed = imports[module] ?? []
             return file.linesOfCode { line in
-                importedModule(line).map { !allowed.contains($0) } ?? false
+                guard let name = imported(line) else { return false }
+                let module = name.split(separator: ".").first.map(String.init) ?? name
+                return !allowed.contains(name) && !allowed.contains(module)
             }
         },
         TidyRule(
@@ -59,8 +62,8 @@ extension TidyRule {
         },
     ]
 
-    /// The module that a line imports: `import X`, `public import X`, `import struct X.Y`.
-    private static func importedModule(_ line: String) -> String? {
+    /// What a line imports: a module, or one declaration of it (`Glibc.time`).
+    private static func imported(_ line: String) -> String? {
         var words = line.split(separator: " ").map(String.init)
         while let first = words.first, first != "import" {
             let mayPrecede =
@@ -71,7 +74,6 @@ extension TidyRule {
         }
         guard words.count >= 2 else { return nil }
         let kinds = ["struct", "class", "enum", "protocol", "func", "var", "let", "typealias"]
-        let path = kinds.contains(words[1]) && words.count > 2 ? words[2] : words[1]
-        return path.split(separator: ".").first.map(String.init)
+        return kinds.contains(words[1]) && words.count > 2 ? words[2] : words[1]
     }
 }

@@ -11,7 +11,7 @@ extension TidyRule {
             bad: ("Sources/CKernels/a.c", "int a;\n/* TO" + "DO: b */", 2),
             good: ("Sources/CKernels/a.c", "int todos;\n")
         ) { file in
-            let marks = ["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"]
+            let marks = ["TO" + "DO", "FIX" + "ME", "HA" + "CK"]
             return file.lines.indices.filter { index in
                 marks.contains { file.lines[index].contains($0) }
             }.map { $0 + 1 }
@@ -49,25 +49,30 @@ extension TidyRule {
             return file.lines.count > 401 ? [401] : []
         },
         TidyRule(
-            "a file has the name of a type in it",
-            advice: "name it Type.swift, or Type+Aspect.swift for an extension",
+            "a file has the name of a type or function in it",
+            advice: "name it Type.swift, Type+Aspect.swift for an extension, or Function.swift",
             bad: ("Sources/A/Helpers.swift", "struct Help {}", 1),
             good: ("Sources/A/Help+Text.swift", "public extension Help {}")
         ) { file in
             guard file.isSwift, !["Package", "Placeholder"].contains(file.name) else { return [] }
             let type = file.name.split(separator: "+").first.map(String.init) ?? ""
-            let types = file.code.flatMap(declaredTypes)
-            // Free functions alone have no type to be named after.
-            return types.isEmpty || types.contains(type) ? [] : [1]
+            let declared = file.code.flatMap(declaredNames)
+            // A script of tests or a table of constants declares nothing to be named after.
+            return declared.isEmpty || declared.contains(type) ? [] : [1]
         },
     ]
 
-    /// The names of the types that a line of code declares or extends.
-    private static func declaredTypes(_ line: String) -> [String] {
-        let kinds = ["struct", "class", "enum", "protocol", "actor", "extension", "typealias"]
+    /// The names, begun with a capital, of the types and free functions that a line declares and
+    /// of the types it extends.
+    private static func declaredNames(_ line: String) -> [String] {
+        var kinds = ["struct", "class", "enum", "protocol", "actor", "extension", "typealias"]
+        if !line.hasPrefix(" ") { kinds.append("func") }
         let words = line.split { !$0.isLetter && !$0.isNumber && $0 != "_" && $0 != "." }
         return zip(words, words.dropFirst()).compactMap { kind, name in
-            kinds.contains(String(kind)) ? name.split(separator: ".").last.map(String.init) : nil
+            guard kinds.contains(String(kind)), let last = name.split(separator: ".").last else {
+                return nil
+            }
+            return last.prefix(1).uppercased() + last.dropFirst()
         }
     }
 }
