@@ -2,11 +2,14 @@
 
 import pytest
 
+from fixed import MODEL, Fixed
 from harness import BINARY, Service
+from ordinary import ORDINARY, TRIPLED, UNIFORM
 
 
 def pytest_collection_modifyitems(items):
-    if not BINARY.exists() and any("service" in item.fixturenames for item in items):
+    if not BINARY.exists() and any(
+            {"service", "start_service"} & set(item.fixturenames) for item in items):
         pytest.exit(f"{BINARY} is missing: build it with `swift build -c release`", 2)
 
 
@@ -36,3 +39,30 @@ def start_service():
     for each in running:
         if not each.discarded:
             each.stop()
+
+
+@pytest.fixture(scope="module")
+def fixed_sessions(service):
+    with service.client() as client:
+        with client.session({"strategy": "polynomial_decay"}, "errors") as session, \
+                client.session({"strategy": "nta", "epochs": 100}, "errors-waiting") as waiting:
+            session.fold(MODEL, step=5)
+            session.upload(MODEL, {"Idempotency-Key": "taken"})
+            yield Fixed(session, waiting)
+
+
+@pytest.fixture
+def fixed(fixed_sessions):
+    """The two sessions; whatever the test did, the average is the same afterwards."""
+    before = fixed_sessions.look()
+    yield fixed_sessions
+    assert fixed_sessions.look() == before
+
+
+@pytest.fixture
+def session(client):
+    """A session with two folded models."""
+    with client.session(UNIFORM) as made:
+        made.fold(ORDINARY)
+        made.fold(TRIPLED)
+        yield made

@@ -1,0 +1,19 @@
+"""The sessions that error tests are made on: whatever is sent, their averages stay."""
+
+import numpy as np
+
+from models import encode
+
+MODEL = {"b": np.arange(4, dtype=np.float32), "w": np.ones((2, 3), np.float32)}
+GOOD = encode(MODEL)
+
+
+class Fixed:
+    """A session with one folded model, and a second one that has not started."""
+
+    def __init__(self, session, waiting):
+        self.session, self.waiting, self.path = session, waiting, session.path
+
+    def look(self):
+        answer = self.session.average()
+        return answer.status, answer["ETag"], answer.body, self.session.state()["revision"]

@@ -1,0 +1,217 @@
+"""Broken framing, what is told first, and answers that come before the body."""
+
+import numpy as np
+import pytest
+
+from fixed import GOOD
+from harness import SAFETENSORS, request_bytes, upload_bytes
+from models import encode
+
+
+
+# Framing: whatever is wrong in it, one answer comes, and then the connection ends.
+def lines(*each):
+    return "\r\n".join([*each, "", ""]).encode()
+
+
+POST = "POST {s}/parameters HTTP/1.1"
+FRAMING = [
+    ("no version", lines("GET /livez", "Host: h"), 400, "malformed-request"),
+    ("not HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400,
+     "malformed-request"),
+    ("no host", lines("GET /livez HTTP/1.1"), 400, "malformed-request"),
+    ("two hosts", lines("GET /livez HTTP/1.1", "Host: a", "Host: b"), 400, "malformed-request"),
+    ("HTTP/2.0", lines("GET /livez HTTP/2.0", "Host: h"), 505, "version-not-supported"),
+    ("HTTP/1.10", lines("GET /livez HTTP/1.10", "Host: h"), None, None),
+    ("space before the colon", lines("GET /livez HTTP/1.1", "Host : h"), 400,
+     "malformed-request"),
+    ("folded field", lines("GET /livez HTTP/1.1", "Host: h", "X: a", " b"), 400,
+     "malformed-request"),
+    ("NUL in a field", lines("GET /livez HTTP/1.1", "Host: h", "X: a\0b"), 400,
+     "malformed-request"),
+    ("bare LF", b"GET /livez HTTP/1.1\nHost: h\n\n", 400, "malformed-request"),
+    ("bare CR", b"GET /livez HTTP/1.1\r\nHost: h\rX: y\r\n\r\n", 400, "malformed-request"),
+    ("space in the target", lines("GET /live z HTTP/1.1", "Host: h"), 400, "malformed-request"),
+    ("two lengths", lines(POST, "Host: h", "Content-Length: 4", "Content-Length: 5"), 400,
+     "malformed-request"),
+    ("length and chunked", lines(POST, "Host: h", "Content-Length: 4",
+                                 "Transfer-Encoding: chunked"), 400, "malformed-request"),
+    ("negative length", lines(POST, "Host: h", "Content-Length: -1"), 400, "malformed-request"),
+    ("length with a sign", lines(POST, "Host: h", "Content-Length: +4"), 400,
+     "malformed-request"),
+    ("length beyond 64 bits", lines(POST, "Host: h", f"Content-Length: {2**64}"), None, None),
+    ("unknown coding", lines(POST, "Host: h", "Transfer-Encoding: gzip"), None, None),
+    ("chunked twice", lines(POST, "Host: h", "Transfer-Encoding: chunked, chunked"), None, None),
+    ("chunked in HTTP/1.0", lines("POST {s}/parameters HTTP/1.0", "Host: h",
+                                  "Transfer-Encoding: chunked"), 400, "malformed-request"),
+    ("bad chunk size", lines(POST, "Host: h", "Transfer-Encoding: chunked") + b"xyz\r\n", 400,
+     "malformed-request"),
+    ("chunk size too large", lines(POST, "Host: h", "Transfer-Encoding: chunked") +
+     b"fffffffffffffffff\r\n", None, None),
+    ("chunk without its end", lines(POST, "Host: h", f"Content-Type: {SAFETENSORS}",
+                                    "Transfer-Encoding: chunked") + b"2\r\nabXX0\r\n\r\n", 400,
+     "malformed-request"),
+    ("chunk extension too long", lines(POST, "Host: h", "Transfer-Encoding: chunked") +
+     b"2;" + b"x" * 9000 + b"\r\n", 400, "malformed-request"),
+    ("request line too long", lines("GET /" + "x" * 9000 + " HTTP/1.1", "Host: h"), 414,
+     "uri-too-long"),
+    ("field too long", lines("GET /livez HTTP/1.1", "Host: h", "X: " + "x" * 9000), 431,
+     "headers-too-large"),
+    ("too many fields", lines("GET /livez HTTP/1.1", "Host: h", *["X: y"] * 101), 431,
+     "headers-too-large"),
+    ("fields too long", lines("GET /livez HTTP/1.1", "Host: h", *["X: " + "y" * 4000] * 9), 431,
+     "headers-too-large"),
+]
+
+
+@pytest.mark.parametrize("data,status,name", [each[1:] for each in FRAMING],
+                         ids=[each[0] for each in FRAMING])
+def test_a_framing_error_ends_the_connection_after_one_answer(fixed, service, data, status, name):
+    data = data.replace(b"{s}", fixed.path.encode())
+    with service.raw() as raw:
+        # The second request must never be looked at: its framing cannot be trusted.
+        raw.send(data + request_bytes("GET", "/livez"))
+        answer = raw.answer()
+        if status:
+            answer.problem(status, name)
+        else:
+            assert answer.status in (400, 413, 501, 505), answer
+            assert answer["Content-Type"] == "application/problem+json"
+        assert answer["Connection"] == "close"
+        raw.finish()
+        assert raw.rest() == b""
+
+
+def test_a_transfer_coding_that_is_unknown_is_not_implemented(fixed, service):
+    with service.raw() as raw:
+        answer = raw.ask(lines(f"POST {fixed.path}/parameters HTTP/1.1", "Host: h",
+                               "Transfer-Encoding: gzip, chunked"))
+        answer.problem(501, "not-implemented")
+
+
+def test_an_unknown_method_is_refused(fixed, client):
+    answer = client.request("BREW", fixed.path)
+    assert answer.status in (405, 501), answer
+    answer.problem(answer.status,
+                   "method-not-allowed" if answer.status == 405 else "not-implemented")
+
+
+def test_a_post_needs_a_length_or_chunks(fixed, service):
+    with service.raw() as raw:
+        answer = raw.ask(lines(f"POST {fixed.path}/parameters HTTP/1.1", "Host: h",
+                               f"Content-Type: {SAFETENSORS}"))
+        answer.problem(411, "length-required")
+
+
+def test_another_expectation_fails(fixed, service):
+    with service.raw() as raw:
+        answer = raw.ask(upload_bytes(fixed.path, b"", "Expect: tea", length=10))
+        answer.problem(417, "expectation-failed")
+
+
+# Precedence: of two things that are wrong, the one that is named earlier is told.
+HUGE = 2**40
+PRECEDENCE = [
+    ("framing before 404", "POST /absent", ["Transfer-Encoding: chunked", "Content-Length: 1"],
+     400, "malformed-request"),
+    ("404 before the query", "POST /v1/sessions/absent/parameters?x=1", ["Content-Length: 0"], 404,
+     "session-not-found"),
+    ("405 before the query", "PUT {s}/parameters?x=1", ["Content-Length: 0"], 405,
+     "method-not-allowed"),
+    ("query before 415", "POST {s}/parameters?x=1", ["Content-Type: text/plain",
+                                                     "Content-Length: 0"], 400,
+     "unknown-parameter"),
+    ("415 before 413", "POST {s}/parameters", ["Content-Type: text/plain",
+                                               f"Content-Length: {HUGE}"], 415,
+     "unsupported-format"),
+    ("413 before the step", "POST {s}/parameters?step=1", [f"Content-Type: {SAFETENSORS}",
+                                                           f"Content-Length: {HUGE}"], 413,
+     "too-large"),
+    ("step before the format", "POST {s}/parameters?step=1", [f"Content-Type: {SAFETENSORS}",
+                                                              "Content-Length: 0"], 409,
+     "stale-step"),
+    ("key before the step", "POST {s}/parameters?step=1", [
+        f"Content-Type: {SAFETENSORS}", "Idempotency-Key: taken", "Content-Length: 0"], 422,
+     "idempotency-key-reused"),
+]
+
+
+@pytest.mark.parametrize("target,fields,status,name", [each[1:] for each in PRECEDENCE],
+                         ids=[each[0] for each in PRECEDENCE])
+def test_precedence(fixed, service, target, fields, status, name):
+    with service.raw() as raw:
+        raw.send(lines(target.format(s=fixed.path) + " HTTP/1.1", "Host: h", *fields))
+        raw.answer().problem(status, name)
+
+
+def test_the_format_comes_before_the_layout_and_that_before_the_values(fixed):
+    nan = np.full((3, 2), np.nan, np.float32)
+    fixed.session.upload(encode({"x": nan})[:-1]).problem(400, "malformed-model")
+    fixed.session.upload({"x": nan}).problem(422, "layout-mismatch")
+
+
+# Early answers.
+@pytest.mark.parametrize("path,status,name", [
+    ("/v1/sessions/absent", 404, "session-not-found"),
+    ("{s}?step=1", 409, "stale-step")])
+def test_an_expecting_client_gets_the_refusal_instead_of_100(fixed, service, path, status, name):
+    path, _, query = path.format(s=fixed.path).partition("?")
+    target = f"{path}/parameters" + (f"?{query}" if query else "")
+    with service.raw() as raw:
+        raw.send(request_bytes("POST", target, b"", f"Content-Type: {SAFETENSORS}",
+                               "Expect: 100-continue", length=len(GOOD)))
+        answer = raw.answer()
+        answer.problem(status, name)
+        assert answer["Connection"] == "close"
+
+
+def test_a_model_that_will_not_be_used_is_never_sent(fixed, service):
+    with service.raw() as raw:
+        raw.send(upload_bytes(fixed.waiting.path, b"", "Expect: 100-continue", length=10**9))
+        answer = raw.answer()
+        assert answer.status == 200 and answer["Connection"] == "close"
+        assert answer.json()["applied"] is False
+        raw.finish()
+        assert raw.rest() == b""
+
+
+def test_an_expecting_client_with_a_wanted_model_gets_100_first(service, client):
+    with client.session({"strategy": "polynomial_decay"}) as session, service.raw() as raw:
+        raw.send(upload_bytes(session.path, b"", "Expect: 100-continue", length=len(GOOD)))
+        assert raw.head()[0] == 100
+        answer = raw.ask(GOOD)
+        assert answer.status == 200 and answer.json()["applied"] is True
+        assert raw.ask(request_bytes("GET", "/livez")).status == 200
+
+
+@pytest.mark.parametrize("target,status", [("/v1/sessions/absent/parameters", 404),
+                                           ("{s}/parameters?x=1", 400),
+                                           ("{s}/parameters?step=1", 409)])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_an_error_before_a_large_body_reaches_a_client_that_sends_it_all(
+        fixed, service, target, status, chunked):
+    size, piece = 50_000_000, bytes(1_000_000)
+    fields = [f"Content-Type: {SAFETENSORS}"]
+    if chunked:
+        fields.append("Transfer-Encoding: chunked")
+        piece = b"%x\r\n" % len(piece) + piece + b"\r\n"
+    else:
+        fields.append(f"Content-Length: {size}")
+    with service.raw() as raw:
+        raw.send(lines(f"POST {target.format(s=fixed.path)} HTTP/1.1", "Host: h", *fields))
+        for _ in range(size // 1_000_000):
+            raw.send(piece)
+        if chunked:
+            raw.send(b"0\r\n\r\n")
+        answer = raw.answer()
+        assert answer.status == status and answer["Connection"] == "close"
+        raw.finish()
+        assert raw.rest() == b""
+
+
+def test_an_error_before_a_small_body_keeps_the_connection(fixed, service):
+    with service.raw() as raw:
+        answer = raw.ask(upload_bytes("/v1/sessions/absent", bytes(1 << 20)))
+        answer.problem(404, "session-not-found")
+        assert answer["Connection"] != "close"
+        assert raw.ask(request_bytes("GET", "/livez")).status == 200

@@ -1,0 +1,228 @@
+"""Limits, deadlines, shutdown and full disks, on services of their own."""
+
+import json
+import select
+import subprocess
+
+import numpy as np
+import pytest
+
+from fixed import GOOD, MODEL
+from harness import SAFETENSORS, eventually, request_bytes, upload_bytes
+from models import encode, file_of
+
+
+
+def test_sizes_beyond_the_limits_are_refused_before_they_are_read(start_service):
+    service = start_service("--model-bytes", len(GOOD), "--json-bytes", 1024)
+    with service.client() as client, client.session({"rule": {"name": "uniform"}}) as session:
+        session.fold(GOOD)
+        before = session.average()
+        with service.raw() as raw:
+            raw.send(upload_bytes(session.path, b"", length=len(GOOD) + 1))
+            problem = raw.answer().problem(413, "too-large")
+            assert str(len(GOOD)) in json.dumps(problem)
+        larger = encode({**MODEL, "x": np.ones(1, np.float32)})
+        answer = client.request("POST", f"{session.path}/parameters", iter([larger]),
+                                {"Content-Type": SAFETENSORS}, chunked=True)
+        answer.problem(413, "too-large")
+        with service.client() as other:
+            report = '{"loss":1,"epoch":1}' + " " * 1024
+            other.request("POST", f"{session.path}/epochs", report).problem(413, "too-large")
+            other.request("PUT", "/v1/sessions/x", " " * 1025).problem(413, "too-large")
+        after = session.average()
+        assert (before.body, before["ETag"]) == (after.body, after["ETag"])
+
+
+def test_a_model_header_beyond_its_limit_is_refused(start_service):
+    service = start_service("--model-header-bytes", 4096)
+    with service.client() as client, client.session({"rule": {"name": "uniform"}}) as session:
+        long = file_of(GOOD[8:-40].decode() + " " * 5000, GOOD[-40:])
+        session.upload(long).problem(413, "too-large")
+        assert session.state()["revision"] == 0
+
+
+def test_sessions_beyond_the_limit_are_refused(start_service):
+    service = start_service("--sessions", 2)
+    with service.client() as client:
+        settings = {"strategy": "polynomial_decay"}
+        with client.session(settings), client.session(settings, "second"):
+            answer = client.request("PUT", "/v1/sessions/third", settings)
+            answer.problem(429, "quota-exceeded")
+            assert client.request("PUT", "/v1/sessions/second", settings).status == 200
+        with client.session(settings, "third"):
+            pass
+
+
+def test_kept_weights_beyond_the_limit_are_refused(start_service):
+    service = start_service("--cached-bytes", 1000)
+    with service.client() as client, client.session({"rule": {"name": "uniform"}}) as session:
+        path = f"{session.path}/cached"
+        assert client.request("PUT", path, bytes(900)).status == 201
+        answer = client.request("PUT", path, bytes(900), trainer="b")
+        assert answer.status in (413, 429, 507), answer
+        assert client.get(path).body == bytes(900)
+        assert client.request("DELETE", path).status == 204
+        assert client.request("PUT", path, bytes(900), trainer="b").status == 201
+
+
+def test_uploads_beyond_the_queue_are_told_to_come_back(start_service):
+    service = start_service("--queued-uploads", 2)
+    with service.client() as client, client.session({"rule": {"name": "uniform"}}) as session:
+        head = upload_bytes(session.path, b"", "Expect: 100-continue", length=len(GOOD))
+        first = service.raw()
+        first.send(head)
+        assert first.head()[0] == 100, "it is the first one's turn"
+        waiting = [service.raw() for _ in range(4)]
+        for raw in waiting:
+            raw.send(upload_bytes(session.path, GOOD))
+
+        def answered():
+            return select.select([raw.socket for raw in waiting], [], [], 0)[0]
+
+        eventually(lambda: len(answered()) >= 2, "none was refused")
+        assert first.ask(GOOD).status == 200
+        answers = [raw.answer() for raw in waiting]
+        taken = 1 + sum(answer.status == 200 for answer in answers)
+        for answer in answers:
+            if answer.status != 200:
+                answer.problem(429, "too-many-uploads")
+                assert int(answer["Retry-After"]) >= 1
+        assert taken in (2, 3)
+        assert session.state()["averages"]["main"]["average_counter"] == taken
+        for raw in [first, *waiting]:
+            raw.socket.close()
+
+
+def test_a_head_that_does_not_end_times_out(start_service):
+    service = start_service("--head-timeout", "300ms")
+    with service.raw() as raw:
+        raw.send(b"GET /livez HTTP/1.1\r\nHost: h\r\n")
+        answer = raw.answer()
+        answer.problem(408, "request-timeout")
+        assert answer["Connection"] == "close"
+        assert raw.rest() == b""
+
+
+def test_a_body_without_progress_times_out_and_leaves_no_trace(start_service):
+    service = start_service("--body-grace", "300ms")
+    with service.client() as client, client.session({"rule": {"name": "uniform"}}) as session:
+        session.fold(GOOD)
+        before = session.average()
+        with service.raw() as raw:
+            raw.send(upload_bytes(session.path, GOOD[:50], length=len(GOOD)))
+            answer = raw.answer()
+            answer.problem(408, "request-timeout")
+            assert answer["Connection"] == "close"
+        after = session.average()
+        assert (before.body, before["ETag"]) == (after.body, after["ETag"])
+        assert session.fold(GOOD)["revision"] == 2
+
+
+def test_a_stalled_upload_gives_its_turn_to_those_who_wait(start_service):
+    service = start_service("--lease-window", "300ms")
+    with service.client() as client, client.session({"rule": {"name": "uniform"}}) as session:
+        with service.raw() as stalled:
+            stalled.send(upload_bytes(session.path, b"", "Expect: 100-continue",
+                                      length=len(GOOD)))
+            assert stalled.head()[0] == 100
+            assert session.fold(GOOD)["revision"] == 1
+            stalled.answer().problem(408, "request-timeout")
+
+
+def test_an_idle_connection_is_closed_without_a_word(start_service):
+    service = start_service("--idle-timeout", "300ms")
+    with service.raw() as raw:
+        assert raw.ask(request_bytes("GET", "/livez")).status == 200
+        assert raw.rest() == b""
+
+
+def test_the_same_step_in_flight_is_told_to_come_back(service, client):
+    with client.session({"rule": {"name": "uniform"}}) as session, service.raw() as raw:
+        raw.send(request_bytes("POST", f"{session.path}/parameters?step=1", b"",
+                               f"Content-Type: {SAFETENSORS}", "Expect: 100-continue",
+                               length=len(GOOD)))
+        assert raw.head()[0] == 100
+        answer = session.upload(GOOD, step=1)
+        answer.problem(409, "in-progress")
+        assert int(answer["Retry-After"]) >= 1
+        assert raw.ask(GOOD).status == 200
+        assert session.upload(GOOD, step=1).json()["duplicate"] is True
+        assert session.state()["averages"]["main"]["average_counter"] == 1
+
+
+def test_the_same_key_in_flight_is_told_to_come_back(service, client):
+    with client.session({"rule": {"name": "uniform"}}) as session, service.raw() as raw:
+        raw.send(upload_bytes(session.path, b"", "Idempotency-Key: k", "Expect: 100-continue",
+                              length=len(GOOD)))
+        assert raw.head()[0] == 100
+        answer = session.upload(GOOD, {"Idempotency-Key": "k"})
+        answer.problem(409, "in-progress")
+        assert raw.ask(GOOD).status == 200
+
+
+def test_after_sigterm_uploads_in_flight_finish_and_new_ones_are_refused(start_service):
+    service = start_service()
+    client = service.client()
+    session = client.session({"rule": {"name": "uniform"}})
+    upload = service.raw()
+    upload.send(upload_bytes(session.path, b"", "Expect: 100-continue", length=len(GOOD)))
+    assert upload.head()[0] == 100
+    waiting = service.raw()
+    waiting.send(upload_bytes(session.path, b"", "Expect: 100-continue", length=len(GOOD)))
+    service.process.terminate()
+    # The one that has not sent its body has not begun: it may be refused or served.
+    assert upload.ask(GOOD).status == 200, "the upload in flight finishes"
+    status, _ = waiting.head()
+    assert status in (100, 503)
+    waiting.socket.close()
+    assert service.process.wait(30) == 0
+    upload.socket.close()
+
+
+def test_a_second_sigterm_ends_it_now(start_service):
+    service = start_service()
+    with service.client() as client:
+        session = client.session({"rule": {"name": "uniform"}})
+        with service.raw() as raw:
+            raw.send(upload_bytes(session.path, b"", "Expect: 100-continue", length=len(GOOD)))
+            assert raw.head()[0] == 100
+            service.process.terminate()
+            eventually(lambda: client_is_closed(client), "the first SIGTERM is not obeyed")
+            assert service.process.poll() is None, "the upload in flight keeps it"
+            service.process.terminate()
+            service.process.wait(10)
+    service.discard()
+
+
+def client_is_closed(client):
+    return select.select([client.connection.sock], [], [], 0)[0]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system with room for 4 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "polyak-test", folder],
+                             capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a tmpfs: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_full_runtime_directory_is_507_and_harms_no_other_session(small_disk, start_service):
+    service = start_service(runtime=small_disk)
+    with service.client() as client:
+        with client.session({"rule": {"name": "uniform"}}) as small:
+            small.fold(MODEL)
+            with client.session({"rule": {"name": "uniform"}}) as large:
+                answer = large.upload({"w": np.ones(2_000_000, np.float32)})
+                answer.problem(507, "insufficient-storage")
+                assert large.state()["revision"] == 0
+                small.fold(MODEL)
+                large.fold({"w": np.ones(1000, np.float32)})
+            with client.session({"rule": {"name": "uniform"}}) as fits:
+                fits.fold({"w": np.ones(250_000, np.float32)})
+                assert fits.average().status == 200

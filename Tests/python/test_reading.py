@@ -1,0 +1,173 @@
+"""Reading averages: conditions, ranges and waiting."""
+
+import json
+import threading
+
+import pytest
+
+from harness import SAFETENSORS, request_bytes
+from models import assert_same, decode
+from ordinary import EXPECTED, UNIFORM
+from ordinary import ORDINARY as MODEL
+
+
+# Reading: conditions and ranges.
+def test_an_etag_names_incarnation_revision_format_and_type(session):
+    answer, state = session.average(), session.state()
+    assert answer["ETag"] == f'"{state["incarnation"]}-2-safetensors-stored"' or \
+        answer["ETag"].startswith(f'"{state["incarnation"]}-2-safetensors-')
+    assert answer["Content-Type"] == SAFETENSORS
+    assert answer["Polyak-Revision"] == "2" and answer["Polyak-Average-Counter"] == "2"
+    assert_same(answer.model(), EXPECTED)
+    _, metadata = decode(answer.body)
+    assert all(isinstance(value, str) for value in metadata.values())
+    assert metadata["session"] == session.name and metadata["average"] == "main"
+    assert metadata["revision"] == "2"
+
+
+def test_an_etag_stays_while_the_average_does(session):
+    etag = session.average()["ETag"]
+    assert session.report(1, 1).status == 200
+    assert session.average()["ETag"] == etag, "a report changes no tensor"
+    session.fold(MODEL)
+    assert session.average()["ETag"] != etag
+
+
+@pytest.mark.parametrize("form", ["{etag}", 'W/{etag}', '"x", {etag}', "*"])
+def test_if_none_match_answers_304(session, form):
+    etag = session.average()["ETag"]
+    answer = session.average(headers={"If-None-Match": form.format(etag=etag)})
+    assert (answer.status, answer.body, answer["ETag"]) == (304, b"", etag)
+    assert session.average(headers={"If-None-Match": '"other"'}).status == 200
+
+
+def test_if_match_answers_412_unless_it_is_the_same(session):
+    etag = session.average()["ETag"]
+    for form in (etag, f'"x", {etag}', "*"):
+        assert session.average(headers={"If-Match": form}).status == 200
+    for form in ('"x"', "W/" + etag):
+        session.average(headers={"If-Match": form}).problem(412, "precondition-failed")
+
+
+def test_head_tells_what_get_would(session, client):
+    for path in ("averages/main", "averages/main/tensors/bias", ""):
+        target = f"{session.path}/{path}".rstrip("/")
+        got, head = client.get(target), client.request("HEAD", target)
+        assert head.status == 200 and head.body == b""
+        for field in ("Content-Length", "Content-Type", "ETag", "Polyak-Revision"):
+            assert head[field] == got[field], field
+        assert int(head["Content-Length"]) == len(got.body)
+
+
+def ranges(length):
+    return [("0-0", 0, 1), ("0-7", 0, 8), ("8-", 8, length), ("-5", length - 5, length),
+            (f"{length - 1}-", length - 1, length), (f"0-{length * 2}", 0, length),
+            (f"-{length * 2}", 0, length), (f"3-{length - 2}", 3, length - 1)]
+
+
+@pytest.mark.parametrize("what,headers", [
+    ("averages/main", {}), ("averages/main?dtype=F16", {}), ("averages/main/tensors/bias", {}),
+    ("averages/main/tensors/bias", {"Accept": "application/octet-stream"})])
+def test_one_range_is_206(session, client, what, headers):
+    path = f"{session.path}/{what}"
+    whole = client.get(path, headers)
+    assert whole["Accept-Ranges"] == "bytes"
+    for text, begin, end in ranges(len(whole.body)):
+        answer = client.get(path, {**headers, "Range": f"bytes={text}"})
+        assert answer.status == 206, (text, answer)
+        assert answer.body == whole.body[begin:end], text
+        assert answer["Content-Range"] == f"bytes {begin}-{end - 1}/{len(whole.body)}"
+        assert answer["ETag"] == whole["ETag"]
+    for text in (f"{len(whole.body)}-", "-0"):
+        answer = client.get(path, {**headers, "Range": f"bytes={text}"})
+        assert answer.status == 416 and answer["Content-Range"] == f"bytes */{len(whole.body)}"
+    for text in ("bytes=0-1,4-5", "items=0-1", "bytes=5-2", "bytes=x-", "bytes=-"):
+        answer = client.get(path, {**headers, "Range": text})
+        assert (answer.status, answer.body) == (200, whole.body), text
+
+
+def test_if_range_gives_the_part_only_of_the_same_revision(session):
+    whole = session.average()
+    part = {"Range": "bytes=0-7"}
+    assert session.average(headers={**part, "If-Range": whole["ETag"]}).status == 206
+    for other in ('"x"', "W/" + whole["ETag"], "Sun, 06 Nov 1994 08:49:37 GMT"):
+        answer = session.average(headers={**part, "If-Range": other})
+        assert (answer.status, answer.body) == (200, whole.body)
+
+
+def test_a_header_is_read_by_two_range_requests_and_keeps_its_length(session):
+    lengths = set()
+    for _ in range(12):
+        first = session.average(headers={"Range": "bytes=0-7"})
+        length = int.from_bytes(first.body, "little")
+        answer = session.average(headers={"Range": f"bytes=8-{length + 7}"})
+        header = json.loads(answer.body)
+        assert set(header) - {"__metadata__"} == set(MODEL)
+        lengths.add(length)
+        session.fold(MODEL)
+    assert len(lengths) == 1
+
+
+def test_a_range_does_not_change_a_304(session):
+    etag = session.average()["ETag"]
+    answer = session.average(headers={"Range": "bytes=0-7", "If-None-Match": etag})
+    assert answer.status == 304
+
+
+# Reading: waiting.
+def wait_for(session, etag, seconds=20):
+    return {"If-None-Match": etag, "Prefer": f"wait={seconds}"}
+
+
+def test_a_long_poll_is_woken_by_an_upload(service, session):
+    etag, answers = session.average()["ETag"], []
+    with service.raw() as raw:
+        raw.send(request_bytes("GET", f"{session.path}/averages/main", b"",
+                               f"If-None-Match: {etag}", "Prefer: wait=30"))
+        session.fold(MODEL)
+        answers = raw.answer()
+        assert answers.status == 200 and answers["Polyak-Revision"] == "3"
+        assert answers["ETag"] != etag and decode(answers.body)
+
+
+def test_a_long_poll_without_news_ends_with_304(session):
+    etag = session.average()["ETag"]
+    answer = session.average(headers=wait_for(session, etag, 1))
+    assert answer.status == 304 and answer["ETag"] == etag
+
+
+def test_many_long_polls_are_all_woken(service, session):
+    etag, found = session.average()["ETag"], []
+
+    def poll():
+        with service.client() as mine:
+            answer = mine.get(f"{session.path}/averages/main", wait_for(session, etag))
+            found.append(answer["Polyak-Revision"])
+
+    threads = [threading.Thread(target=poll) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    session.fold(MODEL)
+    for thread in threads:
+        thread.join(30)
+    assert found == ["3"] * 20
+
+
+def test_a_long_poll_waits_for_the_beginning_of_averaging_in_vain_without_an_etag(client):
+    with client.session({"strategy": "nta", "epochs": 9}) as session:
+        session.average(headers={"Prefer": "wait=20"}).problem(404, "averaging-not-started")
+
+
+def test_sigterm_ends_a_long_poll(start_service):
+    service = start_service()
+    with service.client() as client:
+        session = client.session(UNIFORM)
+        session.fold(MODEL)
+        etag = session.average()["ETag"]
+        with service.raw() as raw:
+            raw.send(request_bytes("GET", f"{session.path}/averages/main", b"",
+                                   f"If-None-Match: {etag}", "Prefer: wait=60"))
+            assert client.get("/livez").status == 200
+            service.process.terminate()
+            assert raw.answer().status in (304, 503)
+            assert service.process.wait(10) == 0
