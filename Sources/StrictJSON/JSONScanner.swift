@@ -83,6 +83,7 @@ public struct JSONScanner {
         try advance(closing: UInt8(ascii: "]"), "\",\" or \"]\"")
     }
 
+    /// Reads `true` or `false`.
     public mutating func readBool() throws(JSONError) -> Bool {
         try require(.bool)
         if take("true") { return true }
@@ -90,6 +91,7 @@ public struct JSONScanner {
         throw failure("expected true or false")
     }
 
+    /// Reads `null`.
     public mutating func readNull() throws(JSONError) {
         try require(.null)
         guard take("null") else { throw failure("expected null") }

@@ -19,6 +19,7 @@ public enum JSONValue: Sendable, Equatable {
         }
     }
 
+    /// Whether the value is `null`; a missing member is not.
     public var isNull: Bool { self == .null }
 
     /// The boolean, or nil when the value is something else.
@@ -83,8 +84,10 @@ public struct JSONNumber: Sendable, Equatable {
 
 /// The members of a JSON object in the order of the document. Names are unique.
 public struct JSONObject: Sendable, Equatable {
+    /// In the order of the document.
     public var members: [(name: String, value: JSONValue)]
 
+    /// - Parameter members: Their names must be unique.
     public init(members: [(name: String, value: JSONValue)] = []) {
         self.members = members
     }

@@ -13,9 +13,13 @@ public struct JSONWriter {
         bytes.reserveCapacity(capacity)
     }
 
+    /// `{`
     public mutating func beginObject() { begin(UInt8(ascii: "{")) }
+    /// `}`
     public mutating func endObject() { end(UInt8(ascii: "}")) }
+    /// `[`
     public mutating func beginArray() { begin(UInt8(ascii: "[")) }
+    /// `]`
     public mutating func endArray() { end(UInt8(ascii: "]")) }
 
     /// The name of the member whose value comes next.
@@ -26,11 +30,13 @@ public struct JSONWriter {
         needsComma = false
     }
 
+    /// A string, escaped.
     public mutating func string(_ value: String) {
         separate()
         quote(value)
     }
 
+    /// An integer in decimal.
     public mutating func int(_ value: Int) {
         separate()
         if value < 0 { bytes.append(UInt8(ascii: "-")) }
@@ -51,11 +57,13 @@ public struct JSONWriter {
         bytes.append(contentsOf: value.description.utf8)
     }
 
+    /// `true` or `false`.
     public mutating func bool(_ value: Bool) {
         separate()
         bytes.append(contentsOf: (value ? "true" : "false").utf8)
     }
 
+    /// `null`
     public mutating func null() {
         separate()
         bytes.append(contentsOf: "null".utf8)

@@ -14,14 +14,14 @@ public struct TensorSpec: Sendable, Equatable {
 
     /// Nil when a dimension is negative or the size in bytes does not fit an `Int`.
     public init?(name: String, elementType: ElementType, shape: [Int]) {
+        // Multiplied in order: a zero dimension after an overflowing prefix comes too late, as in
+        // the reference reader of safetensors.
         var count = 1
         for dimension in shape {
             let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
             guard dimension >= 0, !overflow else { return nil }
             count = product
         }
-        // A zero dimension after an overflowing prefix is refused above; readers of the format do
-        // so too.
         guard !count.multipliedReportingOverflow(by: elementType.byteCount).overflow else {
             return nil
         }

@@ -91,6 +91,10 @@ import Testing
         #expect(error.reason.contains("\"alpha\""))
     }
 
+    @Test func `names that are canonically equivalent count as the same`() {
+        #expect(throws: JSONError.self) { try Self.read("{\"\u{E9}\":1,\"e\u{301}\":2}") }
+    }
+
     @Test func `a long name is cut in the error`() throws {
         let name = String(repeating: "n", count: 100_000)
         let error = try #require(throws: JSONError.self) {

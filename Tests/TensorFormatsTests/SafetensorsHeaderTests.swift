@@ -60,6 +60,8 @@ import Testing
     static let numbers = [
         bad(entry(shape: "[-2,-2]"), "a dimension must be an integer"),
         bad(entry(shape: "[2.0,2]"), "not 2.0"),
+        bad(entry(shape: "[-0]", offsets: "[0,0]"), "not -0"),
+        bad(entry(offsets: "[-0,16]"), "not -0"),
         bad(entry(shape: "[4e0]"), "not 4e0"),
         bad(entry(shape: #"["4"]"#), "must be a number, not a string"),
         bad(entry(shape: "[null]"), "must be a number, not null"),
@@ -105,6 +107,9 @@ import Testing
             #""a":{"data_offsets":[0,16],"dtype":"I32","shape":[2,2],"data_offsets":[0,16]}"#,
             #""data_offsets" occurs twice"#),
         bad("\(entry()),\(entry())", "the name occurs twice"),
+        BadHeader(
+            json: "{\(entry("\u{E9}")),\(entry("e\u{301}", offsets: "[16,32]"))}",
+            detail: "the name occurs twice", tensor: "\u{E9}", dataByteCount: 32),
         bad("\(entry()),\(entry(#"\u0061"#, offsets: "[16,32]"))", "the name occurs twice"),
     ]
 

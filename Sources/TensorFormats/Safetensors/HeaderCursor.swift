@@ -53,7 +53,8 @@ struct HeaderCursor {
         let start = offset
         let number: JSONNumber
         do { number = try scanner.readNumber() } catch { throw converted(error) }
-        guard let count = number.int, count >= 0 else {
+        // `-0` is a number of JSON, but no length that anyone writes; the reference refuses it too.
+        guard let count = number.int, !number.literal.utf8.starts(with: "-".utf8) else {
             throw self.error(
                 .notACount(what: what, literal: abbreviated(number.literal)), at: start)
         }

@@ -76,7 +76,7 @@ public struct SafetensorsDecoder {
     }
 
     /// The body is at its end: throws when something is missing.
-    public mutating func finish() throws(ModelError) {
+    public func finish() throws(ModelError) {
         guard let header else {
             if headerBytes.count < Self.lengthByteCount {
                 throw SafetensorsFault.bodyWithoutHeader(bodyByteCount: headerBytes.count)

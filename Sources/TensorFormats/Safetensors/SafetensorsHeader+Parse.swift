@@ -4,8 +4,9 @@ import Tensors
 extension SafetensorsHeader {
     /// Reads and checks a header, by the rules of the reference reader: sorted by position the
     /// tensors begin at 0, leave no hole and do not overlap, and each has the size that its shape
-    /// and type say. Stricter than the reference: an entry has no further keys, and a name occurs
-    /// once.
+    /// and type say. Stricter than the reference: an entry has no further keys, `__metadata__` is
+    /// not null, and no two names are the same or canonically equivalent in Unicode, because the
+    /// service compares names as Swift's strings do.
     ///
     /// - Parameter bytes: The 8 bytes of the length and exactly as many bytes of JSON as it says.
     convenience init(parsing bytes: [UInt8], limits: SafetensorsLimits) throws(ModelError) {
