@@ -28,7 +28,7 @@ private struct Format: Sendable, CustomTestStringConvertible {
 private let half = Format(type: .f16, fractionBits: 10, bias: 15)
 private let brain = Format(type: .bf16, fractionBits: 7, bias: 127)
 
-private func convert<From, To>(
+private func convert<From: BitwiseCopyable, To: BitwiseCopyable>(
     _ values: [From], _ sourceType: ElementType, to destinationType: ElementType,
     _ zero: To, _ kernels: FoldKernels
 ) -> [To] {

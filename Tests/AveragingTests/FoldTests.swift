@@ -38,25 +38,27 @@ private struct Fold {
     func run(
         _ kernels: FoldKernels, checkFinite: Bool, nonTemporal: Bool
     ) -> (bytes: [UInt8], index: Int?) {
-        var result = [UInt8](repeating: 0xA5, count: current.count + 128)
-        let index = source.withUnsafeBytes { source in
-            current.withUnsafeBytes { current in
-                result.withUnsafeMutableBytes { result in
-                    let skipped = averageOffset * accumulator.byteCount
-                    // An empty array has no address; a fold of nothing needs none.
-                    let nothing = UnsafeRawPointer(result.baseAddress!)
-                    return kernels.fold(
-                        source: (source.baseAddress ?? nothing) + sourceOffset,
-                        sourceType: sourceType,
-                        current: step == .copy ? nil : (current.baseAddress ?? nothing) + skipped,
-                        next: result.baseAddress! + 64 + skipped, accumulator: accumulator,
-                        count: count, step: step, checkFinite: checkFinite, nonTemporal: nonTemporal
-                    )
-                }
-            }
-        }
+        let skipped = averageOffset * accumulator.byteCount
+        // Aligned to a line, so that each offset is tried at the same places of a line.
+        let models = UnsafeMutableRawBufferPointer.allocate(byteCount: source.count, alignment: 64)
+        let averages = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: current.count, alignment: 64)
+        let results = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: current.count + 128, alignment: 64)
+        defer { [models, averages, results].forEach { $0.deallocate() } }
+        models.copyBytes(from: source)
+        averages.copyBytes(from: current)
+        results.initializeMemory(as: UInt8.self, repeating: 0xA5)
+        guard let model = models.baseAddress, let average = averages.baseAddress,
+            let result = results.baseAddress
+        else { preconditionFailure("no memory") }
+        let index = kernels.fold(
+            source: model + sourceOffset, sourceType: sourceType,
+            current: step == .copy ? nil : UnsafeRawPointer(average + skipped),
+            next: result + 64 + skipped, accumulator: accumulator, count: count, step: step,
+            checkFinite: checkFinite, nonTemporal: nonTemporal)
         if nonTemporal { FoldKernels.fence() }
-        return (result, index)
+        return ([UInt8](results), index)
     }
 }
 
