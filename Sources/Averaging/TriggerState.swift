@@ -24,8 +24,8 @@ public struct TriggerState: Sendable, Equatable {
     /// `loss` must be finite where it is given, and given where the trigger needs one: a NaN among
     /// the losses would silence the comparison for the rest of the run.
     public mutating func report(loss: Double?, epoch: Int, to trigger: Trigger) -> Start? {
-        precondition(loss?.isFinite ?? !trigger.needsLoss, "the report was not checked")
         guard start == nil else { return nil }
+        precondition(loss?.isFinite ?? !trigger.needsLoss, "the report was not checked")
         switch trigger {
         case .immediate:
             start = TriggerState(.immediate).start
@@ -55,8 +55,9 @@ private func suffixStart(epoch: Int, epochs: Int, share: Double, named name: Str
 extension NTATrigger {
     /// Why `loss` starts averaging after `losses`, in words; nil when it does not. n > 0.
     fileprivate func comparison(_ loss: Double, with losses: [Double]) -> String? {
-        guard losses.count >= n, lastN || losses.count > n else { return nil }
+        guard losses.count >= n else { return nil }
         let compared = lastN ? losses.suffix(n) : losses.dropLast(n)
+        // All losses but the last n may be none, and then there is no best.
         guard let best = maximize ? compared.max() : compared.min(),
             maximize ? loss < best : loss > best
         else { return nil }
