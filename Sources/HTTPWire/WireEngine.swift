@@ -14,8 +14,8 @@ public protocol WireEngine: AnyObject {
     /// The peer sends no more (FIN). Answers in progress may still be written.
     func receiveEnd(now: ContinuousClock.Instant)
 
-    /// The connection is gone (reset, write error, dropped by the transport). Ends what was in
-    /// progress; no further call follows.
+    /// The connection is gone (reset, write error, dropped by the transport, or closed because the
+    /// engine asked for it). Ends what was in progress; the last call an engine gets, exactly once.
     func disconnected()
 
     /// How the transport should read now.

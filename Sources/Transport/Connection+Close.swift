@@ -7,7 +7,7 @@ import ServiceLimits
 ///
 /// A pin is let go of — the file may be written again — when one of these shows that nobody refers
 /// to the file's pages through our socket any more:
-/// - the engine counts a later request that was sent after the slice's last byte;
+/// - over TCP, the engine counts a later request that was sent after the slice's last byte;
 /// - over TCP, the peer reset the connection (closing a socket purges what it had not read);
 /// - over TCP, the peer ended its side after the slice's last byte, and its kernel had everything
 ///   by then. A reader that half-closes in time for the last bytes to arrive before its end, and
@@ -49,6 +49,7 @@ extension Connection {
         guard phase != .closed else { return }
         retireSliceInFlight()
         if isTCP, code == ECONNRESET || code == EPIPE { ledger.release() }
+        // A slice's file failed, not the peer: it must see that the answer was cut.
         if code == EIO { return drop() }
         close()
     }
@@ -67,9 +68,8 @@ extension Connection {
         retireSliceInFlight()
         let now = ContinuousClock.now
         if pinsAreUnproven {
-            if !isTCP, !lane.isStopping, now < closeDeadline ?? .now.advanced(by: .seconds(1)) {
-                return hold(now)
-            }
+            let mayWait = closeDeadline.map { now < $0 } ?? true
+            if !isTCP, !lane.isStopping, mayWait { return hold(now) }
             ledger.abandon()
         }
         ledger.release()

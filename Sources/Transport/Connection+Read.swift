@@ -58,7 +58,7 @@ extension Connection {
         let taken = engine.receive(bytes, now: now)
         precondition(0...bytes.count ~= taken, "an engine took bytes that were not offered")
         takenBytes += taken
-        if !ledger.isEmpty {
+        if isTCP, !ledger.isEmpty {
             ledger.acknowledge(taken: takenBytes, answers: engine.acknowledgedAnswers)
         }
         return taken

@@ -215,9 +215,11 @@ final class Connection: EngineHost, @unchecked Sendable {
     }
 
     private func schedule() {
-        let wanted = [engine?.deadline, writeWatch?.check, closeDeadline, pinCheck]
-            .compactMap { $0 }.min()
-        guard let wanted else { return }
+        var earliest = engine?.deadline
+        if let check = writeWatch?.check { earliest = min(earliest ?? check, check) }
+        if let closeDeadline { earliest = min(earliest ?? closeDeadline, closeDeadline) }
+        if let pinCheck { earliest = min(earliest ?? pinCheck, pinCheck) }
+        guard let wanted = earliest else { return }
         if let scheduled, scheduled <= wanted { return }
         scheduled = wanted
         lane.schedule(token, at: wanted)

@@ -100,7 +100,7 @@ final class Lane: @unchecked Sendable {
 
     private func fireTimers() {
         let now = ContinuousClock.now
-        while let due = timers.popDue(at: now) {
+        for due in timers.takeDue(at: now) {
             if due.token == .stop {
                 dropAll(at: now)
             } else if due.token == .acceptAgain {

@@ -24,14 +24,17 @@ struct Timers {
         }
     }
 
-    /// Takes the earliest entry if it is due.
-    mutating func popDue(at now: ContinuousClock.Instant) -> Entry? {
-        guard let first = heap.first, first.instant <= now else { return nil }
-        let last = heap.removeLast()
-        guard !heap.isEmpty else { return first }
-        heap[0] = last
-        sinkRoot()
-        return first
+    /// Takes the entries that are due, earliest first.
+    mutating func takeDue(at now: ContinuousClock.Instant) -> [Entry] {
+        var due: [Entry] = []
+        while let first = heap.first, first.instant <= now {
+            due.append(first)
+            let last = heap.removeLast()
+            guard !heap.isEmpty else { break }
+            heap[0] = last
+            sinkRoot()
+        }
+        return due
     }
 
     private mutating func sinkRoot() {

@@ -1,0 +1,115 @@
+import Foundation
+import HTTPWire
+import Logging
+import ServiceLimits
+import Synchronization
+import Testing
+import Transport
+
+/// Which kind of socket a test runs over.
+enum Kind: CaseIterable, CustomTestStringConvertible {
+    case tcp, unix
+
+    var address: ListenAddress {
+        switch self {
+        case .tcp: .tcp(host: "127.0.0.1", port: 0)
+        case .unix: .unix(path: temporaryPath())
+        }
+    }
+
+    var testDescription: String { self == .tcp ? "TCP" : "AF_UNIX" }
+}
+
+func temporaryPath() -> String {
+    FileManager.default.temporaryDirectory
+        .appendingPathComponent("t" + UUID().uuidString.prefix(13)).path
+}
+
+func quietLogger() -> Logger {
+    var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    logger.logLevel = .critical
+    return logger
+}
+
+/// Runs blocking code on a thread of its own, not on one of the few that run all tests.
+func blocking<Result: Sendable>(
+    _ body: @escaping @Sendable () throws -> Result
+) async throws -> Result {
+    try await withCheckedThrowingContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(with: .init(catching: body)) }
+    }
+}
+
+/// Starts a server, runs `body`, shuts the server down and checks that nothing is left.
+func withServer(
+    _ kind: Kind = .tcp, lanes: Int = 2, limits: Limits = Limits(),
+    engine: @escaping Server.EngineFactory,
+    _ body: @escaping @Sendable (Server) throws -> Void
+) async throws {
+    let server = try Server(
+        listen: [kind.address], laneCount: lanes, limits: limits, logger: quietLogger(),
+        makeEngine: engine)
+    server.start()
+    var failure: (any Error)?
+    do { try await blocking { try body(server) } } catch { failure = error }
+    await server.shutdown(grace: .milliseconds(500))
+    #expect(server.connectionCount == 0)
+    if let failure { throw failure }
+}
+
+extension Server {
+    func connect() throws -> Client { try Client(addresses[0]) }
+}
+
+/// Waits until `condition` holds, at most ten seconds.
+func eventually(
+    _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation,
+    _ condition: () -> Bool
+) {
+    if !becomesTrue(condition) { Issue.record(what, sourceLocation: sourceLocation) }
+}
+
+/// Whether `condition` holds within ten seconds.
+func becomesTrue(_ condition: () -> Bool) -> Bool {
+    let end = ContinuousClock.now.advanced(by: .seconds(10))
+    while !condition() {
+        guard ContinuousClock.now < end else { return false }
+        usleep(500)
+    }
+    return true
+}
+
+/// Counts events of other threads, and waits for them.
+final class Tally: Sendable {
+    private let value = Atomic(0)
+    var count: Int { value.load(ordering: .acquiring) }
+    func add(_ more: Int = 1) { value.add(more, ordering: .acquiringAndReleasing) }
+
+    func wait(for target: Int, sourceLocation: SourceLocation = #_sourceLocation) {
+        eventually("\(count) of \(target)", sourceLocation: sourceLocation) { count >= target }
+    }
+}
+
+/// Bytes in which every place differs from its neighbours and from the same place a page on.
+func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
+    var generator = SplitMix(state: seed)
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count + 8)
+    while bytes.count < count {
+        withUnsafeBytes(of: generator.next()) { bytes.append(contentsOf: $0) }
+    }
+    return Array(bytes[..<count])
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): a seeded source, so that failures repeat.
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
