@@ -154,10 +154,7 @@ extension HTTP1Engine {
         }
         guard phase == .complete else { return .nothing }
         awaitNextHead()
-        if hasRefused, let host = link.host {
-            // Queued, since the transport is inside a call now.
-            host.onLane { [weak host] in host?.wake() }
-        }
+        if hasRefused { link.host?.wake() }
         return .nothing
     }
 

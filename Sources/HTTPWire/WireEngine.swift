@@ -78,6 +78,7 @@ public protocol EngineHost: AnyObject, Sendable {
     /// Whether the caller runs on the connection's lane.
     var isOnLane: Bool { get }
     /// On the lane: something changed outside a call of the transport's (an answer was given, a
-    /// body resumed): offer kept bytes again, ask for output, look at demand and deadline.
+    /// body resumed): offer kept bytes again, ask for output, look at demand and deadline. Also
+    /// called from inside a call of the transport's, so it only queues.
     func wake()
 }

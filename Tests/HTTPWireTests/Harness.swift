@@ -1,0 +1,237 @@
+import HTTPWire
+import ServiceLimits
+
+/// A lane and transport without sockets: keeps what the engine refuses, offers it again only when
+/// woken, and asks for output after every call, as `WireEngine` says a transport does.
+final class FakeHost: EngineHost, @unchecked Sendable {
+    var queue: [@Sendable () -> Void] = []
+    var isWoken = false
+    var isOnLane = true
+
+    func onLane(_ work: @escaping @Sendable () -> Void) { queue.append(work) }
+    func wake() { isWoken = true }
+}
+
+/// Answers by a closure and remembers what it was asked.
+final class FakeHandler: RequestHandler, @unchecked Sendable {
+    typealias Handle = (RequestHead, any Exchange) -> BodyDisposition
+
+    var heads: [RequestHead] = []
+    var exchanges: [any Exchange] = []
+    var handle: Handle
+
+    init(_ handle: @escaping Handle) { self.handle = handle }
+
+    func handle(_ head: RequestHead, exchange: any Exchange) -> BodyDisposition {
+        heads.append(head)
+        exchanges.append(exchange)
+        return handle(head, exchange)
+    }
+}
+
+/// Takes what `appetite` allows and remembers everything.
+final class FakeSink: BodySink {
+    var bytes: [UInt8] = []
+    var chunks: [Int] = []
+    var finishes = 0
+    var aborts: [BodyAbort] = []
+    /// Bytes taken before the sink says that it is full; nil: all.
+    var appetite: Int?
+    var onReceive: () -> Void = {}
+    var onFinish: () -> Void = {}
+
+    func receive(_ chunk: UnsafeRawBufferPointer) -> Int {
+        let count = min(chunk.count, appetite ?? .max)
+        bytes.append(contentsOf: chunk.prefix(count))
+        chunks.append(chunk.count)
+        if let appetite { self.appetite = appetite - count }
+        onReceive()
+        return count
+    }
+
+    func finish() {
+        finishes += 1
+        onFinish()
+    }
+
+    func abort(_ reason: BodyAbort) { aborts.append(reason) }
+
+    var text: String { String(decoding: bytes, as: UTF8.self) }
+}
+
+/// Plays a list of parts.
+final class FakeSource: BodySource {
+    enum Step {
+        case text(String)
+        case textAndEnd(String)
+        case slice(Int)
+        case wait, end, fail
+    }
+
+    var steps: [Step]
+
+    init(_ steps: [Step]) { self.steps = steps }
+
+    func produce(upTo count: Int, into buffer: inout [UInt8]) -> BodyPart {
+        guard !steps.isEmpty else { return .end }
+        switch steps.removeFirst() {
+        case .text(let text):
+            buffer.append(contentsOf: text.utf8)
+            return .bytes
+        case .textAndEnd(let text):
+            buffer.append(contentsOf: text.utf8)
+            return .end
+        case .slice(let count): return .slice(slice(count))
+        case .wait: return .wait
+        case .end: return .end
+        case .fail: return .fail
+        }
+    }
+}
+
+final class FakePin: SlicePin {
+    func abandoned() {}
+}
+
+func slice(_ count: Int) -> FileSlice {
+    FileSlice(fileDescriptor: -1, mapping: nil, offset: 0, count: count, pin: FakePin())
+}
+
+enum Ending { case close, closeAfterLinger, reset }
+
+/// One connection.
+final class Wire {
+    let host = FakeHost()
+    let handler: FakeHandler
+    private(set) var engine: HTTP1Engine
+    var now: ContinuousClock.Instant
+    /// What was written; a slice as so many `#`.
+    private(set) var written: [UInt8] = []
+    private(set) var ending: Ending?
+    private(set) var kept: [UInt8] = []
+    /// Outputs are only asked for while set.
+    var canWrite = true
+
+    init(limits: Limits = Limits(), _ handle: @escaping FakeHandler.Handle) {
+        handler = FakeHandler(handle)
+        let start = ContinuousClock.now
+        now = start
+        engine = HTTP1Engine(
+            limits: limits, handler: handler, host: host, peer: .loopback, now: start)
+    }
+
+    /// Answers every request with 200 and its path, reading no body.
+    static func echo(limits: Limits = Limits()) -> Wire {
+        Wire(limits: limits) { head, exchange in
+            exchange.respond(Response(status: 200, body: .bytes(Array(head.path.utf8))))
+            return .discard
+        }
+    }
+
+    /// Pushes each body into `sink` and leaves the answer to the test.
+    static func upload(_ sink: FakeSink, limits: Limits = Limits()) -> Wire {
+        Wire(limits: limits) { _, _ in .accept(sink) }
+    }
+
+    var output: String { String(decoding: written, as: UTF8.self) }
+    var exchange: any Exchange { handler.exchanges[handler.exchanges.count - 1] }
+
+    func send(_ text: String) { send(Array(text.utf8)) }
+
+    func send(_ bytes: [UInt8]) {
+        let hadKept = !kept.isEmpty
+        kept.append(contentsOf: bytes)
+        if !hadKept { offer() }
+        settle()
+    }
+
+    func sendEnd() {
+        engine.receiveEnd(now: now)
+        settle()
+    }
+
+    func advance(_ duration: Duration, unreadBytes: Int = 0) {
+        now += duration
+        if let deadline = engine.deadline, deadline <= now, ending == nil {
+            engine.timeExpired(now: now, unreadBytes: unreadBytes)
+        }
+        settle()
+    }
+
+    func shutDown() {
+        engine.beginShutdown(now: now)
+        settle()
+    }
+
+    /// Runs until nothing more happens.
+    func settle() {
+        repeat {
+            if host.isWoken {
+                host.isWoken = false
+                if !kept.isEmpty { offer() }
+            }
+            write()
+            let work = host.queue
+            host.queue = []
+            for item in work { item() }
+        } while host.isWoken || !host.queue.isEmpty
+    }
+
+    private func offer() {
+        let taken = kept.withUnsafeBytes { engine.receive($0, now: now) }
+        kept.removeFirst(taken)
+    }
+
+    private func write() {
+        while canWrite, ending == nil {
+            switch engine.nextOutput(now: now) {
+            case .bytes(let bytes): written.append(contentsOf: bytes)
+            case .slice(let slice):
+                written.append(contentsOf: repeatElement(UInt8(ascii: "#"), count: slice.count))
+            case .nothing: return
+            case .close: ending = .close
+            case .closeAfterLinger: ending = .closeAfterLinger
+            case .reset: ending = .reset
+            }
+        }
+    }
+}
+
+/// A response as a client would read it.
+struct ParsedResponse {
+    var status: Int
+    var fields: [String: String] = [:]
+    var body = ""
+}
+
+extension Wire {
+    /// Everything written, taken apart by Content-Length alone (chunked bodies stay as they are).
+    func responses(toHead: Bool = false) -> [ParsedResponse] {
+        var rest = written[...]
+        var responses: [ParsedResponse] = []
+        while !rest.isEmpty {
+            var response = ParsedResponse(status: 0)
+            while let end = rest.firstIndex(of: 10) {
+                let line = String(decoding: rest[..<end].dropLast(), as: UTF8.self)
+                rest = rest[(end + 1)...]
+                if line.isEmpty { break }
+                if response.status == 0 {
+                    response.status = Int(line.dropFirst(9).prefix(3)) ?? -1
+                } else {
+                    let colon = line.firstIndex(of: ":") ?? line.endIndex
+                    response.fields[line[..<colon].lowercased()] =
+                        String(line[colon...].dropFirst(2))
+                }
+            }
+            let length = response.fields["content-length"].flatMap { Int($0) }
+            let isBodyless = toHead || response.status == 304 || response.status < 200
+            let count = isBodyless ? 0 : length ?? (response.status == 204 ? 0 : rest.count)
+            response.body = String(decoding: rest.prefix(count), as: UTF8.self)
+            rest = rest.dropFirst(count)
+            responses.append(response)
+        }
+        return responses
+    }
+
+    var statuses: [Int] { responses().map(\.status) }
+}
