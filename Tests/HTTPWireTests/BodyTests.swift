@@ -81,7 +81,8 @@ private let chunked = "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked
 
     @Test(arguments: [
         (known + "11\r\n\r\nhello world", 0), (known + "11\r\n\r\nhello world", 4),
-        (chunked + "b\r\nhello world\r\n0\r\n\r\n", 0), (chunked + "b\r\nhello world\r\n0\r\n\r\n", 4),
+        (chunked + "b\r\nhello world\r\n0\r\n\r\n", 0),
+        (chunked + "b\r\nhello world\r\n0\r\n\r\n", 4),
     ]) func `a sink that is full pauses the body until it is resumed`(
         _ request: String, _ appetite: Int
     ) {

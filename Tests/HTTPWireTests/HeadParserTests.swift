@@ -101,19 +101,20 @@ private let samples = [
         #expect(!parsed.isOldVersion)
     }
 
-    @Test(arguments: [
-        ("GET http://example.org HTTP/1.1", "/", nil),
-        ("GET http://example.org?q HTTP/1.1", "/", "q"),
-        ("GET HTTP://example.org:80/a/b?c HTTP/1.1", "/a/b", "c"),
-        ("GET https://[2001:db8::1]/a HTTP/1.1", "/a", nil),
-        ("OPTIONS * HTTP/1.1", "*", nil),
-        ("OPTIONS http://example.org:8001 HTTP/1.1", "*", nil),
-        ("OPTIONS http://example.org:8001/ HTTP/1.1", "/", nil),
-        ("GET /? HTTP/1.1", "/", ""),
-        ("GET //a//b HTTP/1.1", "//a//b", nil),
-        ("GET /a[0]|%zz HTTP/1.1", "/a[0]|%zz", nil),
-        ("M-SEARCH /~a;b=c,d@e!$&'()*+ HTTP/1.1", "/~a;b=c,d@e!$&'()*+", nil),
-    ] as [(String, String, String?)])
+    @Test(
+        arguments: [
+            ("GET http://example.org HTTP/1.1", "/", nil),
+            ("GET http://example.org?q HTTP/1.1", "/", "q"),
+            ("GET HTTP://example.org:80/a/b?c HTTP/1.1", "/a/b", "c"),
+            ("GET https://[2001:db8::1]/a HTTP/1.1", "/a", nil),
+            ("OPTIONS * HTTP/1.1", "*", nil),
+            ("OPTIONS http://example.org:8001 HTTP/1.1", "*", nil),
+            ("OPTIONS http://example.org:8001/ HTTP/1.1", "/", nil),
+            ("GET /? HTTP/1.1", "/", ""),
+            ("GET //a//b HTTP/1.1", "//a//b", nil),
+            ("GET /a[0]|%zz HTTP/1.1", "/a[0]|%zz", nil),
+            ("M-SEARCH /~a;b=c,d@e!$&'()*+ HTTP/1.1", "/~a;b=c,d@e!$&'()*+", nil),
+        ] as [(String, String, String?)])
     func `targets are taken apart as RFC 9112 section 3-2 says`(
         _ line: String, _ path: String, _ query: String?
     ) throws {
@@ -135,7 +136,8 @@ private let samples = [
     }
 
     @Test func `HTTP 1-0 needs no Host and has no expectations`() throws {
-        let parsed = try head("POST / HTTP/1.0\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        let parsed = try head(
+            "POST / HTTP/1.0\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
         #expect(parsed.isOldVersion)
         #expect(!parsed.request.expectsContinue)
         #expect(try head("GET / HTTP/1.0\r\nExpect: something\r\n\r\n").isOldVersion)

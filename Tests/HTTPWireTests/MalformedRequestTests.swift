@@ -122,7 +122,8 @@ private enum Malformed {
 
     /// Bodies after a head that says chunked.
     static let chunked: [(String, Int)] = [
-        ("\r\n", 400), ("x\r\n", 400), ("g\r\nabc", 400), ("-1\r\n", 400), ("+3\r\nabc\r\n0\r\n\r\n", 400),
+        ("\r\n", 400), ("x\r\n", 400), ("g\r\nabc", 400), ("-1\r\n", 400),
+        ("+3\r\nabc\r\n0\r\n\r\n", 400),
         ("0x3\r\nabc\r\n0\r\n\r\n", 400), (" 3\r\nabc\r\n0\r\n\r\n", 400),
         ("3 \r\nabc\r\n0\r\n\r\n", 400), ("3\t\r\nabc\r\n0\r\n\r\n", 400),
         ("3 x\r\nabc\r\n0\r\n\r\n", 400), ("3\nabc\r\n0\r\n\r\n", 400),
@@ -144,13 +145,17 @@ private enum Malformed {
 
     /// Whole requests.
     static let requests: [(String, Int)] = [
-        ("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400), ("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        ("\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400), ("\u{0}GET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("\u{0}GET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/1.1\nHost: a\n\n", 400), ("GET / HTTP/1.1\rHost: a\r\r", 400),
-        ("\u{FEFF}GET / HTTP/1.1\r\nHost: a\r\n\r\n", 400), ("GET /\r\n", 400), ("\u{16}\u{3}\u{1}", 400),
+        ("\u{FEFF}GET / HTTP/1.1\r\nHost: a\r\n\r\n", 400), ("GET /\r\n", 400),
+        ("\u{16}\u{3}\u{1}", 400),
         ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         ("POST / HTTP/1.0\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", 400),
-        ("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400), ("GET / HTTP/1.0\r\nHost: a b\r\n\r\n", 400),
+        ("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        ("GET / HTTP/1.0\r\nHost: a b\r\n\r\n", 400),
         ("{\"json\": 1}\r\n\r\n", 400), ("SSH-2.0-OpenSSH_9\r\n", 400),
     ]
 
