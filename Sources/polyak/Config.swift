@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Logging
 
 /// `polyak config`: what the service would run with, without running it.
 struct Config: ParsableCommand {
@@ -99,5 +100,10 @@ extension SettingsReader {
                 key: setting.key, value: setting.texts(in: settings).joined(separator: ","),
                 origin: origin(of: setting).description)
         }
+    }
+
+    /// All settings as one log line's fields.
+    var metadata: Logger.Metadata {
+        Logger.Metadata(uniqueKeysWithValues: rows.map { ($0.key, "\($0.value)") })
     }
 }
