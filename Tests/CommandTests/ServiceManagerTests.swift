@@ -24,26 +24,11 @@ import Testing
     }
 
     private func expectStates(at notifySocket: String, bindTo name: [UInt8]) throws {
-        let fd = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
-        try #require(fd >= 0)
-        defer { close(fd) }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: name) }
-        let length = socklen_t(MemoryLayout<sa_family_t>.size + name.count)
-        let bound = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(fd, $0, length) }
-        }
-        try #require(bound == 0)
-
+        let socket = try UnixClient(receivingDatagramsAt: name)
         let manager = ServiceManager(environment: ["NOTIFY_SOCKET": notifySocket])
         manager.ready()
         manager.stopping()
-        for state in ["READY=1", "STOPPING=1"] {
-            var buffer = [UInt8](repeating: 0, count: 64)
-            let count = recv(fd, &buffer, buffer.count, Int32(MSG_DONTWAIT))
-            try #require(count > 0)
-            #expect(String(decoding: buffer[..<count], as: UTF8.self) == state)
-        }
+        #expect(try socket.receive() == "READY=1")
+        #expect(try socket.receive() == "STOPPING=1")
     }
 }
