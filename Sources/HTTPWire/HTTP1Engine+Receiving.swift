@@ -124,6 +124,7 @@ extension HTTP1Engine {
                 framing = .chunked(decoder)
             }
             taken += count
+            if delivery == .dropping { dropAllowance -= count }
             bodyClock.received(count, now: now)
             finishBodyIfComplete()
         }
@@ -134,10 +135,7 @@ extension HTTP1Engine {
     ///
     /// - Returns: how many were taken; when fewer than came, the body is paused.
     private func deliver(_ bytes: UnsafeRawBufferPointer) -> Int {
-        guard let sink else {
-            dropAllowance -= bytes.count
-            return bytes.count
-        }
+        guard let sink else { return bytes.count }
         let taken = sink.receive(bytes)
         precondition(taken >= 0 && taken <= bytes.count, "a sink took what it was not given")
         // An answer that the sink gave meanwhile has let go of it: the rest is dropped.

@@ -69,7 +69,7 @@ public final class HTTP1Engine: WireEngine {
     var delivery = Delivery.dropping
     var sink: (any BodySink)?
     var bodyClock: BodyClock
-    /// Bytes of a chunked body that may still be dropped while there is no answer.
+    /// Bytes of a chunked body, framing included, that may still be dropped without an answer.
     var dropAllowance = 0
     /// The client may be waiting for `100 Continue`, so its body may never come.
     var mayAwaitContinue = false

@@ -78,6 +78,21 @@ private func get(_ path: String) -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\
         }
     }
 
+    @Test func `the peer's end counts when what came before it is taken`() {
+        let sink = FakeSink()
+        sink.appetite = 0
+        let wire = Wire.upload(sink)
+        wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
+        wire.sendEnd()
+        #expect(sink.aborts.isEmpty && wire.ending == nil)
+        sink.appetite = nil
+        wire.exchange.resumeBody()
+        wire.settle()
+        #expect(sink.text == "ab")
+        #expect(sink.aborts == [.disconnected])
+        #expect(wire.ending == .close)
+    }
+
     @Test func `the peer's end inside a discarded body is answered and closes`() {
         let wire = Wire { _, _ in .discard }
         wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
@@ -103,6 +118,21 @@ private func get(_ path: String) -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\
         #expect(wire.written.isEmpty)
         #expect(wire.engine.deadline == nil)
         #expect(!wire.engine.isReceivingBody)
+    }
+
+    @Test func `a finished body is not aborted when the connection is lost`() {
+        let sink = FakeSink()
+        let wire = Wire.upload(sink)
+        wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
+        wire.engine.disconnected()
+        #expect(sink.finishes == 1 && sink.aborts.isEmpty)
+    }
+
+    @Test func `a refusal after HEAD has its body`() {
+        let wire = Wire.echo()
+        wire.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+        wire.send("HEAD\r\n")
+        #expect(wire.output.hasSuffix("}"))
     }
 
     @Test func `a shutdown closes an idle connection and lets others end`() {

@@ -50,6 +50,12 @@ private let get = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
         wire.canWrite = true
         wire.settle()
         #expect(wire.statuses == [200, 200])
+        wire.canWrite = false
+        wire.send(upload(5, expect: true))
+        wire.send("h")
+        wire.canWrite = true
+        wire.settle()
+        #expect(wire.statuses == [200, 200])
     }
 
     @Test func `a body that is accepted later gets its interim answer then`() {
@@ -128,7 +134,7 @@ private let get = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
 
     @Test func `a discarded body is read no further than the limit before the answer`() {
         var limits = Limits()
-        limits.drain = 10
+        limits.drain = 15
         let head = "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         let wire = Wire(limits: limits) { _, _ in .discard }
         wire.send(head + "6\r\nabcdef\r\n")
