@@ -23,7 +23,10 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
     name: "polyak",
-    products: [.executable(name: "polyak", targets: ["polyak"])],
+    products: [
+        .executable(name: "polyak", targets: ["polyak"]),
+        .executable(name: "polyak-bench", targets: ["polyak-bench"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
@@ -33,6 +36,7 @@ let package = Package(
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CPlatform"),
+        .target(name: "CBench"),
         .target(name: "CKernels"),
         module("ServiceLimits"),
         module("StrictJSON"),
@@ -59,6 +63,9 @@ let package = Package(
                 "Transport", "Service", "Sessions", "ServiceLimits", "HTTPWire", arguments, log,
                 yams,
             ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "polyak-bench", dependencies: ["CBench", "COpenSSL", arguments],
             swiftSettings: strict),
         tests("StrictJSONTests", ["StrictJSON"]),
         tests("TensorsTests", ["Tensors"]),

@@ -1,0 +1,56 @@
+// The parts of the benchmark that must cost as little as possible: the client's and the floor
+// servers' loops. Blocking sockets, no allocation per request. Failures are negative errno values.
+#ifndef CBENCH_H
+#define CBENCH_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// Memory on huge pages where the kernel grants them, every page touched; NULL if there is none.
+void *bench_map(size_t bytes);
+void bench_unmap(void *memory, size_t bytes);
+
+// Starts a program whose output goes to log_path and which dies with the calling thread.
+pid_t bench_spawn(const char *const arguments[], const char *log_path);
+
+// A port that was free a moment ago, or a negative errno.
+int bench_free_port(void);
+
+// A blocking connection with TCP_NODELAY to 127.0.0.1:port.
+int bench_connect_port(int port);
+// A blocking connection to a Unix socket.
+int bench_connect_path(const char *path);
+
+// An HTTP answer as the client saw it.
+typedef struct {
+    int status;
+    // Bytes of the body, which may be more than what was kept.
+    size_t length;
+    // The ETag, cut at 127 bytes; empty without one.
+    char entity_tag[128];
+} bench_answer;
+
+// Sends head and body and reads one answer with a Content-Length; 0 or a negative errno.
+// The body's first `room` bytes go to `kept`, what is beyond is dropped through a hot buffer.
+int bench_exchange(
+    int fd, const char *head, size_t head_length, const void *body, size_t body_length,
+    void *kept, size_t room, bench_answer *answer);
+
+// redis: SET of value under the key m; 0 or a negative errno.
+int bench_redis_set(int fd, const void *value, size_t length);
+
+// The floor: accepts for ever, one blocking thread per connection. A body is read in pieces of
+// 256 KiB and dropped; a GET is answered from `file` by sendfile.
+int bench_floor_listen(int *port);
+int bench_floor_serve(int listener, int file, size_t file_length);
+
+// A keep-alive load: `connections` to 127.0.0.1:port, each with one request outstanding.
+typedef struct bench_load bench_load;
+bench_load *bench_load_open(int port, int connections, const char *request, int expected_status);
+// Sends `requests` requests in all and reads their answers on one thread; 0 or a negative errno,
+// -EBADMSG for an answer with another status.
+int bench_load_run(bench_load *load, int requests);
+void bench_load_close(bench_load *load);
+
+#endif

@@ -1,0 +1,80 @@
+import CBench
+import Foundation
+
+/// One blocking keep-alive connection; used by one thread at a time.
+final class Connection: @unchecked Sendable {
+    struct Answer {
+        let status: Int
+        /// Bytes of the body.
+        let length: Int
+        /// The body's beginning, up to 64 KiB.
+        let text: String
+    }
+
+    private let fd: Int32
+    private let kept = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
+
+    init(port: Int) throws(BenchError) {
+        fd = try BenchError.check("connect to port \(port)", bench_connect_port(Int32(port)))
+    }
+
+    init(path: String) throws(BenchError) {
+        fd = try BenchError.check("connect to \(path)", bench_connect_path(path))
+    }
+
+    deinit {
+        close(fd)
+        kept.deallocate()
+    }
+
+    /// Sends a request and reads its answer; a body beyond 64 KiB is read and dropped.
+    func exchange(
+        _ method: String, _ target: String, fields: String = "",
+        body: UnsafeRawBufferPointer? = nil
+    ) throws(BenchError) -> Answer {
+        let answer = try exchange(method, target, fields: fields, body: body, keeping: kept)
+        let text = String(decoding: kept.prefix(Int(answer.length)), as: UTF8.self)
+        return Answer(status: Int(answer.status), length: answer.length, text: text)
+    }
+
+    /// The same with the answer's body kept in `room`.
+    func exchange(
+        _ method: String, _ target: String, fields: String = "",
+        body: UnsafeRawBufferPointer? = nil, keeping room: UnsafeMutableRawBufferPointer
+    ) throws(BenchError) -> bench_answer {
+        let length = body.map { "Content-Length: \($0.count)\r\n" } ?? ""
+        let head = "\(method) \(target) HTTP/1.1\r\nHost: localhost\r\n\(fields)\(length)\r\n"
+        var answer = bench_answer()
+        let failed = bench_exchange(
+            fd, head, head.utf8.count, body?.baseAddress, body?.count ?? 0, room.baseAddress,
+            room.count, &answer)
+        try BenchError.check("\(method) \(target)", failed)
+        return answer
+    }
+
+    /// The same, where anything but 2xx is a failure.
+    @discardableResult
+    func succeed(
+        _ method: String, _ target: String, fields: String = "",
+        body: UnsafeRawBufferPointer? = nil
+    ) throws(BenchError) -> Answer {
+        let answer = try exchange(method, target, fields: fields, body: body)
+        guard answer.status / 100 == 2 else {
+            throw .unexpectedStatus(
+                request: "\(method) \(target)", status: answer.status, body: answer.text)
+        }
+        return answer
+    }
+
+    /// The entity tag that a GET is answered with.
+    func entityTag(_ target: String) throws(BenchError) -> String {
+        let answer = try exchange("GET", target, keeping: kept)
+        return withUnsafeBytes(of: answer.entity_tag) { bytes in
+            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+    }
+
+    func redisSet(_ value: UnsafeRawBufferPointer) throws(BenchError) {
+        try BenchError.check("SET", bench_redis_set(fd, value.baseAddress, value.count))
+    }
+}

@@ -1,0 +1,95 @@
+import Foundation
+
+extension Bench {
+    /// Uploads of every size: against the floor, BF16 against F32, four averages against one.
+    func uploads() throws {
+        for size in sizes {
+            let models = try size.models(.float32)
+            let single = try Session("upload-f32-\(size.bytes)", service: service)
+            let trainer = try single.addTrainer()
+            try uploadsAgainstFloor(
+                size, models, trainer, unix: single.addTrainer(unixSocket: true))
+            try halfPrecision(size, models, trainer)
+            try fourAverages(size, models, trainer)
+            try finish(single)
+        }
+    }
+
+    private func uploadsAgainstFloor(
+        _ size: ModelSize, _ models: [Model], _ trainer: Trainer, unix: Trainer
+    ) throws {
+        let floor = try floor(serving: "/dev/null")
+        let discarding = try Connection(port: floor.port)
+        let limit: Double? =
+            switch size.bytes {
+            case ModelSize.huge.bytes: 1.10
+            case ModelSize.medium.bytes, ModelSize.small.bytes: 1.5
+            default: nil
+            }
+        report.add(
+            try contest(
+                "upload \(size.name) F32, one average", bytes: size.bytes, rounds: rounds,
+                variants: [
+                    Variant(name: "floor: body dropped") {
+                        try size.sample(models) { model in
+                            try discarding.succeed(
+                                "POST", "/",
+                                fields: "Content-Type: application/vnd.safetensors\r\n",
+                                body: UnsafeRawBufferPointer(model.file.bytes))
+                        }
+                    },
+                    Variant(name: "polyak") { try size.sample(models, trainer.upload) },
+                    Variant(name: "polyak, Unix socket") { try size.sample(models, unix.upload) },
+                ],
+                comparisons: [
+                    Comparison("polyak", to: "floor: body dropped", .time(atMost: limit)),
+                    Comparison("polyak, Unix socket", to: "polyak", .time(atMost: nil)),
+                ]))
+    }
+
+    private func halfPrecision(_ size: ModelSize, _ models: [Model], _ trainer: Trainer) throws {
+        let halves = try size.models(.bfloat16)
+        let session = try Session("upload-bf16-\(size.bytes)", service: service)
+        let other = try session.addTrainer()
+        report.add(
+            try contest(
+                "upload \(size.name) of parameters, BF16 against F32", rounds: rounds,
+                variants: [
+                    Variant(name: "F32") { try size.sample(models, trainer.upload) },
+                    Variant(name: "BF16") { try size.sample(halves, other.upload) },
+                ],
+                comparisons: [
+                    Comparison(
+                        "BF16", to: "F32",
+                        .time(atMost: size.bytes == ModelSize.huge.bytes ? 0.70 : nil))
+                ]))
+        try finish(session)
+    }
+
+    private func fourAverages(_ size: ModelSize, _ models: [Model], _ trainer: Trainer) throws {
+        let session = try Session(
+            "upload-4-averages-\(size.bytes)", service: service, decays: [0.9, 0.99, 0.999, 0.9999])
+        let other = try session.addTrainer()
+        report.add(
+            try contest(
+                "upload \(size.name) F32, four averages against one", bytes: size.bytes,
+                rounds: rounds,
+                variants: [
+                    Variant(name: "one average") { try size.sample(models, trainer.upload) },
+                    Variant(name: "four averages") { try size.sample(models, other.upload) },
+                ],
+                comparisons: [
+                    Comparison(
+                        "four averages", to: "one average",
+                        .time(atMost: size.bytes == ModelSize.huge.bytes ? 2.4 : nil))
+                ]))
+        try finish(session)
+    }
+}
+
+extension ModelSize {
+    /// Times the uploads of one sample, taking the models by turns.
+    func sample(_ models: [Model], _ upload: (Model) throws -> Void) rethrows -> Duration {
+        try timed(uploadsPerSample) { index in try upload(models[index % models.count]) }
+    }
+}
