@@ -38,11 +38,13 @@ let package = Package(
         .target(name: "CPlatform"),
         .target(name: "CBench"),
         .target(name: "CKernels"),
+        .target(name: "CChecksum"),
         module("ServiceLimits"),
         module("StrictJSON"),
         module("Tensors"),
         module("Averaging", ["Tensors", "CKernels"]),
         module("TensorFormats", ["Tensors", "StrictJSON"]),
+        module("Storage", ["CPlatform", "CChecksum"]),
         module("HTTPWire", ["ServiceLimits"]),
         module("Transport", ["HTTPWire", "ServiceLimits", "CPlatform", log]),
         module(
@@ -71,6 +73,7 @@ let package = Package(
         tests("TensorsTests", ["Tensors"]),
         tests("TensorFormatsTests", ["TensorFormats", "Tensors", "StrictJSON"]),
         tests("AveragingTests", ["Averaging", "Tensors"]),
+        tests("StorageTests", ["Storage", "CChecksum"]),
         tests("HTTPWireTests", ["HTTPWire", "ServiceLimits"]),
         tests("TransportTests", ["Transport", "HTTPWire", "ServiceLimits", "CPlatform"]),
         tests(

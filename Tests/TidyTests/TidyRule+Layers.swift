@@ -7,6 +7,7 @@ extension TidyRule {
         "Tensors": [],
         "Averaging": ["Tensors", "CKernels", "Synchronization"],
         "TensorFormats": ["Tensors", "StrictJSON"],
+        "Storage": ["CPlatform", "CChecksum", "Glibc"],
         "HTTPWire": ["ServiceLimits", "Synchronization", "Glibc.time"],
         "Transport": [
             "HTTPWire", "ServiceLimits", "CPlatform", "Logging", "Synchronization", "Dispatch",
