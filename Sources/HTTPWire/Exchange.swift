@@ -61,7 +61,8 @@ public protocol Exchange: AnyObject, Sendable {
     func resumeBody()
     /// Continues a response whose source said `wait`. Harmless when it does not wait.
     func resumeResponse()
-    /// Runs `work` on the connection's lane, soon; in order of the calls.
+    /// Runs `work` on the connection's lane, soon; in order of the calls. Also after the client
+    /// has gone.
     func onLane(_ work: @escaping @Sendable () -> Void)
 }
 

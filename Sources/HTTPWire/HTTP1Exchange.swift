@@ -8,9 +8,11 @@ import Synchronization
 final class ConnectionLink: @unchecked Sendable {
     private(set) weak var host: (any EngineHost)?
     weak var engine: HTTP1Engine?
+    let laneQueue: @Sendable (@escaping @Sendable () -> Void) -> Void
 
     init(host: any EngineHost) {
         self.host = host
+        laneQueue = host.laneQueue
     }
 }
 
@@ -51,6 +53,7 @@ final class HTTP1Exchange: Exchange {
     }
 
     func onLane(_ work: @escaping @Sendable () -> Void) {
-        link.host?.onLane(work)
+        // Not by way of the host: what the service began for a client that has gone must end too.
+        link.laneQueue(work)
     }
 }

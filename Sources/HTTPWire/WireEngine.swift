@@ -75,6 +75,8 @@ public protocol EngineHost: AnyObject, Sendable {
     /// Runs `work` on the connection's lane. From any thread; in order; soon. On the lane itself it
     /// is still queued, never run inside the call.
     func onLane(_ work: @escaping @Sendable () -> Void)
+    /// Does what `onLane` does, also after the connection has gone, and does not keep it alive.
+    var laneQueue: @Sendable (@escaping @Sendable () -> Void) -> Void { get }
     /// Whether the caller runs on the connection's lane.
     var isOnLane: Bool { get }
     /// On the lane: something changed outside a call of the transport's (an answer was given, a

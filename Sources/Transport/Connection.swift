@@ -87,6 +87,10 @@ final class Connection: EngineHost, @unchecked Sendable {
 
     func onLane(_ work: @escaping @Sendable () -> Void) { lane.post(work) }
 
+    var laneQueue: @Sendable (@escaping @Sendable () -> Void) -> Void {
+        { [lane] work in lane.post(work) }
+    }
+
     var isOnLane: Bool { lane.isCurrent }
 
     /// Only queues: an engine may call it from inside a call of ours.

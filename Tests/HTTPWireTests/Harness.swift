@@ -9,6 +9,9 @@ final class FakeHost: EngineHost, @unchecked Sendable {
     var isOnLane = true
 
     func onLane(_ work: @escaping @Sendable () -> Void) { queue.append(work) }
+    var laneQueue: @Sendable (@escaping @Sendable () -> Void) -> Void {
+        { [self] work in queue.append(work) }
+    }
     func wake() { isWoken = true }
 }
 
