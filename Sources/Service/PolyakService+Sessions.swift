@@ -17,13 +17,7 @@ extension PolyakService {
                     key: "session", given: "\"\(name.prefix(140))\"",
                     allowed: ResourceName.allowed))
         }
-        if request.head.body == .none {
-            throw Refusal(
-                .invalidSettings(
-                    key: "the body", given: "nothing",
-                    allowed: "the settings, for example "
-                        + "{\"strategy\": \"alpha_suffix\", \"epochs\": 10}"))
-        }
+        if request.head.body == .none { throw Refusal(Self.noSettings) }
         try checkLength(request, limit: limits.jsonBytes, "the settings")
         return .accept(
             CollectingSink(limit: limits.jsonBytes, what: "the settings", exchange: exchange) {
@@ -31,8 +25,13 @@ extension PolyakService {
             })
     }
 
+    private static let noSettings = SessionError.invalidSettings(
+        key: "the body", given: "nothing",
+        allowed: "the settings, for example {\"strategy\": \"alpha_suffix\", \"epochs\": 10}")
+
     private func created(_ name: String, from bytes: [UInt8]) -> Response {
         do throws(Refusal) {
+            if bytes.isEmpty { throw Refusal(Self.noSettings) }
             let json = try readJSON(bytes)
             let creation = try refusing { () throws(SessionError) in
                 let settings = try SessionSettings(json, maximumAverages: limits.averages)

@@ -25,7 +25,7 @@ extension Session {
                 return nil
             }
             guard now - lease.since >= limits.leaseWindow else { return nil }
-            let needed = limits.leaseRate * Int(limits.leaseWindow.components.seconds)
+            let needed = Int(Double(limits.leaseRate) * (limits.leaseWindow / .seconds(1)))
             state.lease = Lease(holder: holder, since: now, receivedByteCount: received)
             return received - lease.receivedByteCount < needed ? holder : nil
         }

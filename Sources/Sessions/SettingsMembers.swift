@@ -61,7 +61,7 @@ struct SettingsMembers {
             if let value { return value }
             throw invalid(key, nil, allowed)
         }
-        if case .number(let number) = json, let integer = number.int, isAllowed(integer) {
+        if case .number(let number) = json, let integer = number.wholeNumber, isAllowed(integer) {
             return integer
         }
         throw invalid(key, json, allowed)

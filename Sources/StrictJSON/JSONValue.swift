@@ -73,6 +73,9 @@ public struct JSONNumber: Sendable, Equatable {
     /// The number, when it is written without a fraction and an exponent and fits.
     public var int: Int? { Int(literal) }
 
+    /// The number, when it is whole and fits, however it is written: 1, 1.0 and 10e-1 are equal.
+    public var wholeNumber: Int? { int ?? Int(exactly: double) }
+
     /// The nearest double; ±infinity when the number is too large for one, NaN for `NaN`.
     public var double: Double {
         guard let value = Double(literal) else {

@@ -115,7 +115,7 @@ class Service:
 
     def check_log(self):
         bad = [line for line in self.lines
-               if re.search(r"\b(error|critical|fatal)\b(?!-)", line.split(" : ")[0], re.I)]
+               if re.match(r"\S+ (error|critical) ", line)]
         assert not bad, f"logged as errors: {bad[:5]}"
 
 

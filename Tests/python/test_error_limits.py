@@ -14,7 +14,7 @@ from models import encode, file_of
 
 
 def test_sizes_beyond_the_limits_are_refused_before_they_are_read(start_service):
-    service = start_service("--model-bytes", len(GOOD), "--json-bytes", 1024)
+    service = start_service("--model-bytes", f"{len(GOOD)}B", "--json-bytes", "1KiB")
     with service.client() as client, client.session({"rule": {"name": "uniform"}}) as session:
         session.fold(GOOD)
         before = session.average()
@@ -35,7 +35,7 @@ def test_sizes_beyond_the_limits_are_refused_before_they_are_read(start_service)
 
 
 def test_a_model_header_beyond_its_limit_is_refused(start_service):
-    service = start_service("--model-header-bytes", 4096)
+    service = start_service("--model-header-bytes", "4KiB")
     with service.client() as client, client.session({"rule": {"name": "uniform"}}) as session:
         long = file_of(GOOD[8:-40].decode() + " " * 5000, GOOD[-40:])
         session.upload(long).problem(413, "too-large")
@@ -55,7 +55,7 @@ def test_sessions_beyond_the_limit_are_refused(start_service):
 
 
 def test_kept_weights_beyond_the_limit_are_refused(start_service):
-    service = start_service("--cached-bytes", 1000)
+    service = start_service("--cached-bytes", "1000B")
     with service.client() as client, client.session({"rule": {"name": "uniform"}}) as session:
         path = f"{session.path}/cached"
         assert client.request("PUT", path, bytes(900)).status == 201
@@ -204,7 +204,7 @@ def small_disk(tmp_path):
     """A file system with room for 4 MiB."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "polyak-test", folder],
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "polyak-test", folder],
                              capture_output=True, text=True)
     if mounted.returncode:
         pytest.skip(f"cannot mount a tmpfs: {mounted.stderr.strip()}")

@@ -39,7 +39,6 @@ HEADS = [
      "unsupported-format"),
     ("POST", "{s}/parameters", {"Content-Type": SAFETENSORS, "Content-Encoding": "br"}, 415,
      "unsupported-format"),
-    ("POST", "{s}/epochs", {"Content-Type": "text/plain"}, 415, "unsupported-format"),
     ("POST", "{s}/parameters?step=4", {"Content-Type": SAFETENSORS}, 409, "stale-step"),
 ]
 

@@ -10,7 +10,7 @@ import trajectories
 from models import assert_same, encode, tensor
 from test_oracle import GOLDEN
 
-RANDOM_TRAJECTORIES = 300
+RANDOM_TRAJECTORIES = 600
 
 
 def parsed(body):
@@ -50,7 +50,7 @@ def replay(client, trajectory):
                 assert answer["applied"] == event.started, where
             elif event.operation == "trigger":
                 answer = session.report(event.metric, event.epoch)
-                if trajectories.refused(event):
+                if trajectories.refused(trajectory, event):
                     answer.problem(422, "invalid-report")
                     break
                 assert answer.status == 200, f"{where}: {answer}"

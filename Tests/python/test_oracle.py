@@ -21,7 +21,7 @@ def replay(trajectory):
         if event.operation == "apply":
             average.apply(event.model)
         elif event.operation == "trigger":
-            if trajectories.refused(event):
+            if trajectories.refused(trajectory, event):
                 break
             average.report(event.metric, event.epoch)
         where = f"{trajectory.name} event {index}"

@@ -55,10 +55,13 @@ def metric_of(value):
     return float(value) if isinstance(value, str) else value
 
 
-def refused(event):
+def refused(trajectory, event):
     """Whether the service refuses this report although the original took it."""
-    return event.operation == "trigger" and event.metric is not None \
-        and not math.isfinite(event.metric)
+    if event.operation != "trigger":
+        return False
+    if event.metric is None:
+        return trajectory.settings.get("n", 0) > 0
+    return not math.isfinite(event.metric)
 
 
 def golden(path):
