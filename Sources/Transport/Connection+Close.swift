@@ -9,10 +9,10 @@ import ServiceLimits
 /// to the file's pages through our socket any more:
 /// - over TCP, the engine counts a later request that was sent after the slice's last byte;
 /// - over TCP, the peer reset the connection (closing a socket purges what it had not read);
-/// - over TCP, the peer ended its side after the slice's last byte, and its kernel had everything
-///   by then. A reader that half-closes in time for the last bytes to arrive before its end, and
-///   reads later, would be believed wrongly: slices that fit into a socket's buffers are better
-///   sent with `Transfer.copy`. One that half-closes before an answer begins gets copies;
+/// - over TCP, the peer ended its side after the slice's last byte was written, and its kernel had
+///   everything by then. A reader that half-closes at just that time, and reads later, would be
+///   believed wrongly: slices that fit into a socket's buffers are better sent with
+///   `Transfer.copy`. One that has half-closed before an answer begins gets copies;
 /// - over a Unix socket, `SIOCOUTQ` is 0: there it counts what the peer has not read.
 ///
 /// Without such proof the socket is kept, with its write side shut down, until the peer ends its
@@ -82,7 +82,7 @@ extension Connection {
         guard isTCP else { return }
         // Our own end of stream counts as one until it is acknowledged.
         let ownEnd = phase == .lingering ? 1 : 0
-        if Socket.unsentBytes(fd) <= ownEnd { ledger.release() }
+        if Socket.unsentBytes(fd) <= ownEnd { ledger.peerEnded() }
         output.slice?.isCopied = true
     }
 
@@ -121,7 +121,7 @@ extension Connection {
     /// A slice that was cut is referred to like a whole one.
     private func retireSliceInFlight() {
         if let flight = output.slice, flight.wasReferred {
-            ledger.hold(flight.slice.pin, arrived: .max, taken: 0, answers: 0)
+            ledger.holdUnproven(flight.slice.pin)
         }
         output = Output()
     }

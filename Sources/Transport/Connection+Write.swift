@@ -88,7 +88,7 @@ extension Connection {
         case .slice(let slice):
             // A reader that has already closed its sending side cannot acknowledge anything any
             // more: it gets copies, which need no acknowledgement.
-            let isCopied = slice.transfer == .copy || (isTCP && inputEnded)
+            let isCopied = slice.transfer == .copy || (isTCP && Socket.peerHasEnded(fd))
             output.slice = SliceOutput(slice: slice, isCopied: isCopied)
             if slice.count == 0 { output.slice = nil }
             return true
@@ -171,6 +171,7 @@ extension Connection {
     private func completeSlice(_ flight: SliceOutput) {
         output.slice = nil
         guard flight.wasReferred, let engine else { return }
+        if isTCP, Socket.peerHasEnded(fd) { return ledger.holdUnproven(flight.slice.pin) }
         let unread = isTCP ? Socket.unreadBytes(fd) + kept.count - keptStart : 0
         ledger.hold(
             flight.slice.pin, arrived: takenBytes + unread, taken: takenBytes,

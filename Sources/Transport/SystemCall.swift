@@ -62,6 +62,16 @@ enum Socket {
         count(fd, UInt(TIOCOUTQ))
     }
 
+    /// Whether a TCP peer has closed its sending side, be it that its end of stream was read here or
+    /// waits behind unread bytes.
+    static func peerHasEnded(_ fd: Int32) -> Bool {
+        // tcpi_state is the first byte of the answer, and all that is asked for.
+        var state: UInt8 = 0
+        var size = socklen_t(1)
+        infallible("getsockopt") { getsockopt(fd, Int32(IPPROTO_TCP), TCP_INFO, &state, &size) }
+        return state != UInt8(TCP_ESTABLISHED)
+    }
+
     /// Takes the error that waits on the socket; 0 when there is none.
     static func takeError(_ fd: Int32) -> Int32 {
         var code: Int32 = 0

@@ -10,8 +10,9 @@ struct ClientError: Error, CustomStringConvertible {
 }
 
 /// A blocking socket of the test's side; every call gives up after ten seconds.
+///
+/// `@unchecked Sendable`: a test may send and receive from two threads, as sockets allow.
 final class Client: @unchecked Sendable {
-    // `@unchecked Sendable`: a test may send and receive from two threads, as sockets allow.
     let fd: Int32
     private var isClosed = false
 
@@ -86,9 +87,7 @@ final class Client: @unchecked Sendable {
         return bytes
     }
 
-    func receiveToEnd() throws -> [UInt8] { try receive(.max >> 8, reserving: 0) }
-
-    private func receive(_ count: Int, reserving: Int) throws -> [UInt8] {
+    func receiveToEnd() throws -> [UInt8] {
         var bytes: [UInt8] = []
         while true {
             let some = try receiveSome()
@@ -101,6 +100,12 @@ final class Client: @unchecked Sendable {
         var bytes: [UInt8] = []
         while let byte = try receive(1).first, byte != 0x0A { bytes.append(byte) }
         return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Whether something can be read within `milliseconds`.
+    func isReadable(within milliseconds: Int32) -> Bool {
+        var wanted = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
+        return poll(&wanted, 1, milliseconds) > 0
     }
 
     func endSending() { shutdown(fd, Int32(SHUT_WR)) }

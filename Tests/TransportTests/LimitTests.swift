@@ -52,6 +52,11 @@ import Transport
                 precondition(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
                 let waiting = try server.connect()
                 try waiting.send("\n")
+                // It waits, and the accepting lane does not spend the time trying.
+                let before = processorMilliseconds()
+                let isAnswered = waiting.isReadable(within: 300)
+                precondition(!isAnswered)
+                precondition(processorMilliseconds() - before < 150)
                 // Others are served meanwhile.
                 for _ in 0..<200 {
                     for client in clients[1...] { try LimitTests.roundTrip(client) }
@@ -107,6 +112,13 @@ import Transport
             precondition(server.connectionCount == 0)
         }
     }
+}
+
+/// Processor time that this process has used.
+func processorMilliseconds() -> Int {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
 }
 
 func openDescriptors() -> Int {

@@ -27,6 +27,19 @@ import Testing
         #expect(file.released.count == 1)
     }
 
+    @Test func `the end of a peer that had ended before the last byte proves nothing`() throws {
+        let (early, late) = (try PinnedFile([1]), try PinnedFile([2]))
+        var ledger = PinLedger()
+        ledger.holdUnproven(early.slice().pin)
+        ledger.hold(late.slice().pin, arrived: 100, taken: 100, answers: 4)
+        ledger.peerEnded()
+        #expect((early.released.count, late.released.count) == (0, 1))
+        ledger.acknowledge(taken: 200, answers: 9)
+        #expect(early.released.count == 0)
+        ledger.release()
+        #expect((early.released.count, early.abandoned.count) == (1, 0))
+    }
+
     @Test func `each slice waits for its own proof`() throws {
         let (first, second) = (try PinnedFile([1]), try PinnedFile([2]))
         var ledger = PinLedger()

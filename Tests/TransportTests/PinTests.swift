@@ -97,24 +97,46 @@ import Transport
     }
 
     @Test func `a reader that has closed its sending side gets copies`() async throws {
-        // The answer is handed out only after the end of input was read.
-        final class Late: ToyEngine {
-            let file: PinnedFile
-            init(_ host: any EngineHost, _ file: PinnedFile) {
-                self.file = file
-                super.init(host)
-            }
-            override func receiveEnd(now: ContinuousClock.Instant) {
-                queue += [.slice(file.slice())]
+        let file = try PinnedFile(pattern(50_000))
+        let (gate, drained) = (Gate(), Tally())
+        // Answers when told, and does not read meanwhile: the end of input waits in the socket.
+        let engine: Server.EngineFactory = { host, _, _ in
+            LineEngine(host, drained: drained) { line, engine in
+                engine.readDemand = .none
+                gate.wait {
+                    host.onLane {
+                        engine.queue.append(.slice(file.slice()))
+                        host.wake()
+                    }
+                }
+                return []
             }
         }
-        let file = try PinnedFile(pattern(50_000))
-        try await withServer(engine: { host, _, _ in Late(host, file) }) { server throws in
+        try await withServer(lanes: 1, engine: engine) { server throws in
             let client = try server.connect()
+            try client.send("slice\n")
+            gate.waiting.wait(for: 1)
             client.endSending()
+            gate.open()
             file.released.wait(for: 1)
             #expect(file.abandoned.count == 0)
             #expect(try client.receive(50_000) == file.content)
+        }
+    }
+
+    @Test func `a reader that closes its sending side in the middle can prove nothing`()
+        async throws
+    {
+        let file = try PinnedFile(pattern(16 << 20))
+        try await withServer(lanes: 1, engine: Self.engine(file, drained: Tally())) {
+            server throws in
+            let client = try server.connect()
+            try client.send("slice\n")
+            let first = try client.receive(1)
+            client.endSending()
+            #expect(try first + client.receiveToEnd() == file.content)
+            file.released.wait(for: 1)
+            #expect(file.abandoned.count == 1)
         }
     }
 

@@ -5,8 +5,9 @@ import Transport
 
 @Suite struct ShutdownTests {
     /// Answers `later` only when told from outside, also while the service stops.
+    ///
+    /// `@unchecked Sendable`: crosses threads only as a reference that comes back to its lane.
     final class Slow: ToyEngine, @unchecked Sendable {
-        // `@unchecked Sendable`: crosses threads only as a reference that comes back to its lane.
         private var isBusy = false
         private let gate: Gate
 

@@ -56,8 +56,9 @@ final class EchoEngine: ToyEngine {
 
 /// Takes a random number of bytes at a time and then pauses until another thread has it go on;
 /// gathers what it took.
+///
+/// `@unchecked Sendable`: crosses threads only as a reference that comes back to its lane.
 final class PausingEngine: ToyEngine, @unchecked Sendable {
-    // `@unchecked Sendable`: crosses threads only as a reference that comes back to its lane.
     private var random: SplitMix
     private let gathered: Gathered
 
@@ -104,7 +105,9 @@ final class Gathered: Sendable {
 
 /// Reads lines and answers each as `answer` says; a line that comes after the last answer was
 /// handed out acknowledges it.
-final class LineEngine: ToyEngine {
+///
+/// `@unchecked Sendable`: crosses threads only as a reference that comes back to its lane.
+final class LineEngine: ToyEngine, @unchecked Sendable {
     private var line: [UInt8] = []
     private var hasAnswered = false
     private let answer: (String, LineEngine) -> [EngineOutput]
