@@ -3,6 +3,7 @@
 /// The service has no `Last-Modified`, so the conditions on dates are not for it: they are ignored,
 /// and an `If-Range` with a date never holds.
 public enum Conditions {
+    /// What is to be done with a request once its conditions are known.
     public enum Decision: Sendable, Equatable {
         /// Perform the method; `honorsRange`: a `Range` field counts.
         case proceed(honorsRange: Bool)

@@ -22,8 +22,10 @@ public struct HeaderFields: Sendable {
         self.entries = entries
     }
 
+    /// The number of fields; several of one name count each.
     public var count: Int { entries.count }
 
+    /// Adds a field after the others, as it is given: nothing is checked.
     public mutating func append(name: String, value: String) {
         let start = bytes.count
         bytes.append(contentsOf: name.utf8)
@@ -56,6 +58,7 @@ public struct HeaderFields: Sendable {
         return values.isEmpty ? nil : values.joined(separator: ", ")
     }
 
+    /// Whether there is a field of this name, which is given in lower case.
     public func contains(_ name: StaticString) -> Bool {
         entries.contains { matches($0, name) }
     }

@@ -2,6 +2,7 @@
 public struct Problem: Sendable {
     /// The last part of `type`: `/problems/{name}`.
     public var name: String
+    /// The answer's status, 400…599.
     public var status: Int
     /// The same for every problem of this name.
     public var title: String

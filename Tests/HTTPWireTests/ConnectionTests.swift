@@ -48,7 +48,7 @@ private func get(_ path: String) -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\
         wire.send(get("/"))
         wire.host.isOnLane = false
         wire.exchange.respond(Response(status: 200))
-        #expect(wire.written.isEmpty && wire.host.queue.count == 1)
+        #expect(wire.written.isEmpty && wire.host.queue.work.count == 1)
         wire.host.isOnLane = true
         wire.settle()
         #expect(wire.statuses == [200])
@@ -170,17 +170,22 @@ private func get(_ path: String) -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\
         weak var host: FakeHost?
         weak var sink: FakeSink?
         var exchange: (any Exchange)?
+        let queue: FakeQueue
         do {
             let body = FakeSink()
             let wire = Wire.upload(body)
             wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
             (engine, host, sink, exchange) = (wire.engine, wire.host, body, wire.exchange)
+            queue = wire.host.queue
             #expect(engine != nil)
         }
         #expect(engine == nil && host == nil && sink == nil)
         exchange?.respond(Response(status: 200))
         exchange?.resumeBody()
+        #expect(queue.work.isEmpty)
+        // What the service began for this client it can still end on the lane.
         exchange?.onLane {}
+        #expect(queue.work.count == 1)
     }
 
     @Test func `an answered sink is let go of`() {
