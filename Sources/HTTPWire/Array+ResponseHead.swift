@@ -1,4 +1,4 @@
-extension [UInt8] {
+extension Array<UInt8> {
     /// Appends a response's head, its empty line included.
     ///
     /// A name that is no token, or a value with a control character, is our own bug: a client's
