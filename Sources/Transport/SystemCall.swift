@@ -1,3 +1,4 @@
+import CPlatform
 import Glibc
 
 /// What a system call came to, for the calls whose failure is an everyday event.
