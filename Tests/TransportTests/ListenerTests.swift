@@ -30,7 +30,7 @@ import Transport
             }
         }
         await server.shutdown(grace: .seconds(5))
-        #expect(throws: ClientError.self) { try Client(server.addresses[0]) }
+        #expect(throws: ClientError.self) { try Client(.unix(path: path)) }
     }
 
     @Test func `an address in use is refused`() async throws {
@@ -95,7 +95,7 @@ import Transport
     }
 
     @Test func `a server that was never started ends`() async throws {
-        let server = try Self.server([.tcp(host: "127.0.0.1", port: 0)])
+        let server = try Self.server([Kind.unix.address])
         await server.shutdown(grace: .seconds(5))
         server.start()
         #expect(throws: ClientError.self) { try Client(server.addresses[0]) }

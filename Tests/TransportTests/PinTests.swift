@@ -124,12 +124,17 @@ import Transport
         }
     }
 
-    @Test func `a reader that closes its sending side in the middle can prove nothing`()
-        async throws
-    {
+    @Test(arguments: [true, false])
+    func `a reader that closes its sending side in the middle can prove nothing`(
+        _ readsWhileAnswering: Bool
+    ) async throws {
         let file = try PinnedFile(pattern(16 << 20))
-        try await withServer(lanes: 1, engine: Self.engine(file, drained: Tally())) {
-            server throws in
+        let engine: Server.EngineFactory = { host, _, _ in
+            let engine = LineEngine(host) { _, _ in [.slice(file.slice())] }
+            engine.readsWhileAnswering = readsWhileAnswering
+            return engine
+        }
+        try await withServer(lanes: 1, engine: engine) { server throws in
             let client = try server.connect()
             try client.send("slice\n")
             let first = try client.receive(1)

@@ -56,7 +56,10 @@ import Transport
         try await blocking { () throws in
             #expect(try idle.receiveToEnd().isEmpty)
             gate.stopping.wait(for: 2)
-            #expect(throws: ClientError.self) { try Client(server.addresses[0]) }
+            // (A TCP port that was given back may be another test's by now.)
+            if kind == .unix {
+                #expect(throws: ClientError.self) { try Client(server.addresses[0]) }
+            }
             gate.open()
             #expect(try busy.receiveToEnd() == Array("done\n".utf8))
         }

@@ -110,6 +110,8 @@ final class Gathered: Sendable {
 final class LineEngine: ToyEngine, @unchecked Sendable {
     private var line: [UInt8] = []
     private var hasAnswered = false
+    /// Nothing is read while an answer is written.
+    var readsWhileAnswering = true
     private let answer: (String, LineEngine) -> [EngineOutput]
     /// Told each time there is nothing left to write after an answer.
     private let drained: Tally
@@ -131,6 +133,7 @@ final class LineEngine: ToyEngine, @unchecked Sendable {
             }
             if hasAnswered, queue.isEmpty { acknowledgedAnswers += 1 }
             hasAnswered = false
+            if !readsWhileAnswering { readDemand = .none }
             queue += answer(String(decoding: line, as: UTF8.self), self)
             line = []
         }
@@ -141,6 +144,7 @@ final class LineEngine: ToyEngine, @unchecked Sendable {
         let output = super.nextOutput(now: now)
         if case .nothing = output, !hasAnswered {
             hasAnswered = true
+            if !readsWhileAnswering { readDemand = .bytes(atLeast: 1) }
             drained.add()
         }
         return output
