@@ -50,13 +50,13 @@ let package = Package(
         module(
             "Sessions",
             [
-                "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits", "CPlatform",
+                "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits", "Storage",
                 log,
             ]),
         module(
             "Service",
             [
-                "HTTPWire", "Sessions", "Averaging", "TensorFormats", "Tensors", "StrictJSON",
+                "HTTPWire", "Sessions", "Storage", "Averaging", "TensorFormats", "Tensors", "StrictJSON",
                 "ServiceLimits", "COpenSSL", log,
             ]),
         .executableTarget(

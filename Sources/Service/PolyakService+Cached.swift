@@ -16,28 +16,37 @@ extension PolyakService {
         try checkRunning()
         let contentType = request.fields.first("content-type") ?? "application/octet-stream"
         let writer = try refusing { () throws(SessionError) in
-            try session.cached.beginWriting(contentType: contentType)
+            try session.beginCached(contentType: contentType)
         }
         return .accept(
             CachedSink(writer, limit: limits.modelBytes, exchange: exchange) { writer in
-                do throws(SessionError) {
-                    let isNew = try session.cached.publish(writer, for: trainer)
-                    return Response(status: isNew ? 201 : 200)
-                } catch {
-                    return Problem(error).response()
+                session.storeCached(writer, for: trainer) { result in
+                    switch result {
+                    case .success(let isNew):
+                        exchange.respond(Response(status: isNew ? 201 : 200))
+                    case .failure(let error): exchange.respond(Problem(error).response())
+                    }
                 }
             })
+    }
+
+    func dropCached(
+        in name: String, _ request: Request, _ exchange: any Exchange
+    ) throws(Refusal) {
+        let session = try refusing { () throws(SessionError) in try store.session(name) }
+        try request.checkQuery()
+        session.dropCached(of: try request.trainer()) {
+            exchange.respond(Response(noContent: $0))
+        }
     }
 
     func cached(in name: String, _ request: Request) throws(Refusal) -> Response {
         let session = try refusing { () throws(SessionError) in try store.session(name) }
         try request.checkQuery()
         let trainer = try request.trainer()
-        if request.method == "DELETE" {
-            try refusing { () throws(SessionError) in try session.cached.delete(trainer) }
-            return Response(status: 204)
+        let file = try refusing { () throws(SessionError) in
+            try session.cachedFile(of: trainer)
         }
-        let file = try refusing { () throws(SessionError) in try session.cached.file(of: trainer) }
         let slice = FileSlice(
             fileDescriptor: file.fileDescriptor, mapping: nil, offset: 0, count: file.byteCount,
             pin: CachedPin(file))
@@ -63,12 +72,12 @@ private final class CachedSink: BodySink {
     private var writer: CachedFileWriter?
     private let limit: Int
     private let exchange: any Exchange
-    private let complete: (CachedFileWriter) -> Response
+    private let complete: (CachedFileWriter) -> Void
     private var byteCount = 0
 
     init(
         _ writer: CachedFileWriter, limit: Int, exchange: any Exchange,
-        complete: @escaping (CachedFileWriter) -> Response
+        complete: @escaping (CachedFileWriter) -> Void
     ) {
         self.writer = writer
         self.limit = limit
@@ -87,7 +96,7 @@ private final class CachedSink: BodySink {
     }
 
     func finish() {
-        if let writer { exchange.respond(complete(writer)) }
+        if let writer { complete(writer) }
     }
 
     func abort(_ reason: BodyAbort) { writer = nil }

@@ -18,7 +18,9 @@ extension PolyakService {
                     throw Refusal.notAcceptable("format \"\(format.prefix(32))\"", "safetensors")
                 }
             } else {
-                _ = try request.accepted(["application/vnd.safetensors", "application/octet-stream"])
+                _ = try request.accepted([
+                    "application/vnd.safetensors", "application/octet-stream",
+                ])
             }
             return .safetensors(model, as: try request.outputType())
         }

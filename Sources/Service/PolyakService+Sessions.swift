@@ -21,7 +21,7 @@ extension PolyakService {
         try checkLength(request, limit: limits.jsonBytes, "the settings")
         return .accept(
             CollectingSink(limit: limits.jsonBytes, what: "the settings", exchange: exchange) {
-                bytes in exchange.respond(self.created(name, from: bytes))
+                bytes in self.create(name, from: bytes, exchange)
             })
     }
 
@@ -29,23 +29,26 @@ extension PolyakService {
         key: "the body", given: "nothing",
         allowed: "the settings, for example {\"strategy\": \"alpha_suffix\", \"epochs\": 10}")
 
-    private func created(_ name: String, from bytes: [UInt8]) -> Response {
+    private func create(_ name: String, from bytes: [UInt8], _ exchange: any Exchange) {
         do throws(Refusal) {
             if bytes.isEmpty { throw Refusal(Self.noSettings) }
             let json = try readJSON(bytes)
-            let creation = try refusing { () throws(SessionError) in
-                let settings = try SessionSettings(json, maximumAverages: limits.averages)
-                return try store.create(name, settings: settings)
+            let settings = try refusing { () throws(SessionError) in
+                try SessionSettings(json, maximumAverages: limits.averages)
             }
-            switch creation {
-            case .created(let session):
-                var response = Response.json(session.stateJSON(), status: 201)
-                response.fields.append(("Location", "/v1/sessions/\(name)"))
-                return response
-            case .existed(let session): return .json(session.stateJSON())
+            store.create(name, settings: settings) { result in
+                switch result {
+                case .success(.created(let session)):
+                    var response = Response.json(session.stateJSON(), status: 201)
+                    response.fields.append(("Location", "/v1/sessions/\(name)"))
+                    exchange.respond(response)
+                case .success(.existed(let session)):
+                    exchange.respond(.json(session.stateJSON()))
+                case .failure(let error): exchange.respond(Problem(error).response())
+                }
             }
         } catch {
-            return error.problem.response()
+            exchange.respond(error.problem.response())
         }
     }
 
@@ -79,10 +82,11 @@ extension PolyakService {
         return .json(session.stateJSON())
     }
 
-    func delete(_ name: String, _ request: Request) throws(Refusal) -> Response {
+    func delete(
+        _ name: String, _ request: Request, _ exchange: any Exchange
+    ) throws(Refusal) {
         try request.checkQuery()
-        try refusing { () throws(SessionError) in try store.delete(name) }
-        return Response(status: 204)
+        store.delete(name) { exchange.respond(Response(noContent: $0)) }
     }
 
     // MARK: Reports
@@ -183,6 +187,14 @@ extension PolyakService {
 }
 
 extension Response {
+    /// 204, or why not.
+    init(noContent result: Result<Void, SessionError>) {
+        switch result {
+        case .success: self.init(status: 204)
+        case .failure(let error): self = Problem(error).response()
+        }
+    }
+
     /// An answer of the sessions layer.
     init(_ result: Result<[UInt8], SessionError>) {
         switch result {

@@ -1,7 +1,8 @@
 public import HTTPWire
 public import Logging
 public import ServiceLimits
-public import Sessions
+import Sessions
+public import Storage
 
 /// The HTTP API over the sessions: decides on each request by its head.
 ///
@@ -11,19 +12,27 @@ public final class PolyakService: RequestHandler {
     let store: SessionStore
     let logger: Logger
 
-    /// - Throws: `SessionStore.StartError`, whose description says what to do.
+    /// Finds the sessions again that a process before this one left.
+    ///
+    /// - Throws: `StorageError`, whose description says what to do.
     public init(
-        limits: Limits, runtimeDirectory: String, logger: Logger
-    ) throws(SessionStore.StartError) {
+        limits: Limits, dataDirectory: String, runtimeDirectory: String, logger: Logger
+    ) throws(StorageError) {
         self.limits = limits
         self.logger = logger
         store = try SessionStore(
-            limits: limits, runtimeDirectory: runtimeDirectory, logger: logger)
+            limits: limits, dataDirectory: dataDirectory, runtimeDirectory: runtimeDirectory,
+            logger: logger)
     }
 
     /// Readiness fails, new sessions and uploads are refused, and long polls end.
     public func beginShutdown() {
         store.beginShutdown()
+    }
+
+    /// Writes every session to the data directory. To be called when no request is served any more.
+    public func close() {
+        store.close()
     }
 
     public func handle(_ head: RequestHead, exchange: any Exchange) -> BodyDisposition {
@@ -51,8 +60,13 @@ public final class PolyakService: RequestHandler {
             try getTensor(tensor, of: average, in: session, request, exchange)
         case .sessions: exchange.respond(try list(request))
         case .session(let name):
-            exchange.respond(
-                request.method == "DELETE" ? try delete(name, request) : try show(name, request))
+            if request.method == "DELETE" {
+                try delete(name, request, exchange)
+            } else {
+                exchange.respond(try show(name, request))
+            }
+        case .cached(let session) where request.method == "DELETE":
+            try dropCached(in: session, request, exchange)
         case .cached(let session): exchange.respond(try cached(in: session, request))
         case .live: exchange.respond(.text("ok\n"))
         case .ready: exchange.respond(try ready(request))

@@ -15,7 +15,8 @@ extension Problem {
                     + "or DELETE it first")
         case .averageNotFound(let average, let known):
             self = ProblemKind.averageNotFound.problem(
-                "there is no average \"\(average)\"; this session has \(known.joined(separator: ", "))")
+                "there is no average \"\(average)\"; this session has \(known.joined(separator: ", "))"
+            )
         case .averagingNotStarted(let detail):
             self = ProblemKind.averagingNotStarted.problem(detail)
         case .tensorNotFound(let tensor):
@@ -70,6 +71,13 @@ extension Problem {
             self = ProblemKind.insufficientStorage.problem(detail)
         case .leaseExpired(let detail):
             self = ProblemKind.requestTimeout.problem(detail)
+        case .readOnly(let session, let reason):
+            self = ProblemKind.sessionReadOnly.problem("session \"\(session)\": \(reason)")
+        case .damaged(let session, let reason):
+            self = ProblemKind.sessionDamaged.problem(
+                "session \"\(session)\" cannot be read: \(reason)")
+        case .storageFailed(let detail):
+            self = ProblemKind.internalError.problem("\(detail); nothing was changed")
         case .shuttingDown: self = .shuttingDown
         default: preconditionFailure("\(error) has no problem")
         }

@@ -35,6 +35,8 @@ enum ProblemKind: String, CaseIterable {
     case internalError = "internal-error"
     case notImplemented = "not-implemented"
     case shuttingDown = "shutting-down"
+    case sessionReadOnly = "session-read-only"
+    case sessionDamaged = "session-damaged"
     case versionNotSupported = "version-not-supported"
     case insufficientStorage = "insufficient-storage"
 
@@ -60,7 +62,7 @@ enum ProblemKind: String, CaseIterable {
         case .headersTooLarge: 431
         case .internalError: 500
         case .notImplemented: 501
-        case .shuttingDown: 503
+        case .shuttingDown, .sessionReadOnly, .sessionDamaged: 503
         case .versionNotSupported: 505
         case .insufficientStorage: 507
         }
@@ -102,6 +104,8 @@ enum ProblemKind: String, CaseIterable {
         case .internalError: "The service failed"
         case .notImplemented: "The request needs something that is not implemented"
         case .shuttingDown: "The service is stopping"
+        case .sessionReadOnly: "The session takes no changes until the service is restarted"
+        case .sessionDamaged: "The session's files are damaged"
         case .versionNotSupported: "The HTTP version is not supported"
         case .insufficientStorage: "There is no room for this"
         }
@@ -161,6 +165,12 @@ enum ProblemKind: String, CaseIterable {
         case .internalError: "This is a defect of the service; its log has more."
         case .notImplemented: "The transfer coding or feature is not known here."
         case .shuttingDown: "Send the request again in a moment: the service may be restarting."
+        case .sessionReadOnly:
+            "The disk failed to confirm a write, so what it holds is not known. Reading works. "
+                + "Look at the disk, then restart the service."
+        case .sessionDamaged:
+            "A checksum or a file's form is wrong; the damage is in the log. The other sessions "
+                + "work. DELETE the session, or restore its files while the service is stopped."
         case .versionNotSupported: "Use HTTP/1.1."
         case .insufficientStorage:
             "The runtime directory or a memory budget is full. Nothing was changed. Make room, "

@@ -59,11 +59,13 @@ struct Request {
     }
 
     /// The media type of the body, without parameters, in lower case; nil when none is given.
+    ///
+    /// The type that curl gives every body unless it is told otherwise says nothing either.
     var mediaType: String? {
-        fields.first("content-type").map { value in
-            let type = value.split(separator: ";", omittingEmptySubsequences: false)[0]
-            return type.lowercased().filter { $0 != " " && $0 != "\t" }
-        }
+        guard let value = fields.first("content-type") else { return nil }
+        let type = value.split(separator: ";", omittingEmptySubsequences: false)[0]
+            .lowercased().filter { $0 != " " && $0 != "\t" }
+        return type == "application/x-www-form-urlencoded" ? nil : type
     }
 
     /// The idempotency key; nil without one.

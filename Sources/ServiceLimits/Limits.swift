@@ -71,6 +71,8 @@ public struct Limits: Sendable, Equatable {
     public var idempotencyKeys = 10_000
     /// Bodies up to this size are told apart by SHA-256 under an idempotency key, larger by length.
     public var fingerprintBytes = 1024 * 1024
+    /// How often sessions are written to the data directory in the background.
+    public var checkpointInterval = Duration.seconds(60)
     /// Reports of one session that its state shows; older ones are forgotten.
     public var history = 1_000
     /// Reports one session takes.

@@ -18,6 +18,8 @@ final class FoldJob: @unchecked Sendable {
         let count: Int
         /// The published slot; nil before the first model.
         let current: Slot?
+        /// The number for a new slot file, which none of its average has.
+        let slotNumber: Int
         /// Where the result goes; nil until `allocate`.
         var next: Slot?
         var header: SlotHeader?
@@ -41,7 +43,6 @@ final class FoldJob: @unchecked Sendable {
 
     private(set) var participants: [Participant]
     private let maker: SlotMaker
-    private let slotNumbers: [Int]
     private let checksFinite: Bool
     private let kernels = FoldKernels.best
     /// The session's layout; made from this upload's header when there is none yet.
@@ -55,13 +56,12 @@ final class FoldJob: @unchecked Sendable {
     /// The body's data section may be folded up to here: beyond it the slots have no memory yet.
     private(set) var reservedUpTo = 0
 
-    /// - Parameter slotNumbers: for each participant, a number no slot file of its average has.
+    /// - Parameter known: the plan of the session's last upload.
     init(
-        participants: [Participant], slotNumbers: [Int], maker: SlotMaker, checksFinite: Bool,
+        participants: [Participant], maker: SlotMaker, checksFinite: Bool,
         layout: ModelLayout?, known: UploadPlan?
     ) {
         self.participants = participants
-        self.slotNumbers = slotNumbers
         self.maker = maker
         self.checksFinite = checksFinite
         self.layout = layout
@@ -93,12 +93,10 @@ final class FoldJob: @unchecked Sendable {
             let average = maker.settings[participants[index].average]
             let header =
                 participants[index].header
-                ?? SlotHeader(
-                    tensors: layout.entries.map(\.stored), session: maker.session,
-                    average: average.name, strategy: average.strategyDescription)
+                ?? SlotHeader(layout, session: maker.session, average)
             participants[index].header = header
             participants[index].next = try makeSlot(
-                number: slotNumbers[index], average: average.name, header: header,
+                number: participants[index].slotNumber, average: average.name, header: header,
                 dataByteCount: layout.dataByteCount)
         }
         let end = min(plan.header.dataByteCount, position + FoldJob.growthBytes)
@@ -116,12 +114,19 @@ final class FoldJob: @unchecked Sendable {
         number: Int, average: String, header: SlotHeader, dataByteCount: Int
     ) throws(SessionError) -> Slot {
         let slot = try Slot(
-            path: "\(maker.directory)/\(average).\(number).safetensors",
-            byteCount: header.byteCount + dataByteCount)
+            creating: Slot.path(in: maker.directory, average: average, number: number),
+            number: number, byteCount: header.byteCount + dataByteCount)
         try slot.reserve(0..<header.byteCount)
         UnsafeMutableRawBufferPointer(start: slot.base, count: header.byteCount)
             .copyBytes(from: header.template)
         return slot
+    }
+
+    /// The slots that hold the result, by the index of their average.
+    var sealedSlots: [Int: Slot] {
+        var slots: [Int: Slot] = [:]
+        for participant in participants { slots[participant.average] = participant.next }
+        return slots
     }
 
     // MARK: Folding
@@ -136,7 +141,8 @@ final class FoldJob: @unchecked Sendable {
     func foldInParallel(_ data: UnsafeRawBufferPointer) {
         guard let plan else { return }
         // The body lies still until this returns, so every thread may read it.
-        nonisolated(unsafe) let pieces = plan.header.pieces(of: data, elements: FoldJob.pieceElements)
+        nonisolated(unsafe) let pieces = plan.header.pieces(
+            of: data, elements: FoldJob.pieceElements)
         let failures = Mutex<[Int: SessionError]>([:])
         DispatchQueue.concurrentPerform(iterations: pieces.count) { index in
             if let failure = folded(pieces[index]) {
@@ -162,7 +168,9 @@ final class FoldJob: @unchecked Sendable {
             }
             let failed = kernels.fold(
                 source: source, sourceType: target.uploadedType,
-                current: participant.current.map { UnsafeRawPointer($0.base + header.byteCount + offset) },
+                current: participant.current.map {
+                    UnsafeRawPointer($0.base + header.byteCount + offset)
+                },
                 next: destination, accumulator: target.storedType,
                 count: piece.bytes.count / target.uploadedType.byteCount, step: participant.step,
                 checkFinite: checksFinite, nonTemporal: isNonTemporal)
@@ -190,7 +198,8 @@ extension SafetensorsHeader {
                 pieces.append(
                     TensorPiece(
                         tensor: index, elementOffset: first,
-                        bytes: UnsafeRawBufferPointer(rebasing: data[start..<start + count * size])))
+                        bytes: UnsafeRawBufferPointer(rebasing: data[start..<start + count * size]))
+                )
                 first += count
             }
         }

@@ -21,19 +21,25 @@ public final class ModelLayout: Sendable {
     public let dataByteCount: Int
     private let indices: [String: Int]
 
-    init(header: SafetensorsHeader, accumulator: AccumulatorSetting) {
-        let stored = header.tensors.map { tensor -> (model: TensorSpec, stored: TensorSpec) in
+    convenience init(header: SafetensorsHeader, accumulator: AccumulatorSetting) {
+        let tensors = header.tensors.map { tensor -> (model: TensorSpec, stored: TensorSpec) in
             let type = accumulator.storedType(for: tensor.spec.elementType)
             return (tensor.spec, tensor.spec.withElementType(type))
         }
-        let sorted = stored.sorted { left, right in
+        let sorted = tensors.sorted { left, right in
             let (a, b) = (left.stored.elementType.byteCount, right.stored.elementType.byteCount)
-            return a != b ? a > b : left.model.name.utf8.lexicographicallyPrecedes(right.model.name.utf8)
+            return a != b
+                ? a > b : left.model.name.utf8.lexicographicallyPrecedes(right.model.name.utf8)
         }
+        self.init(canonical: sorted)
+    }
+
+    /// - Parameter canonical: in canonical order.
+    init(canonical: [(model: TensorSpec, stored: TensorSpec)]) {
         var offset = 0
         var entries: [Entry] = []
         var indices: [String: Int] = [:]
-        for tensor in sorted {
+        for tensor in canonical {
             indices[tensor.model.name] = entries.count
             entries.append(Entry(model: tensor.model, stored: tensor.stored, byteOffset: offset))
             offset += tensor.stored.byteCount

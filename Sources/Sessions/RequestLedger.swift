@@ -1,6 +1,5 @@
 /// What a session remembers of requests it has answered, so that a repeated one is not counted
-/// twice: the last step of each trainer and the newest idempotency keys, and which of both are in
-/// flight. A value inside the session's lock.
+/// twice: the last step of each trainer, and the newest idempotency keys.
 struct RequestLedger: Sendable {
     struct CommittedStep: Sendable {
         var step: Int
@@ -13,92 +12,75 @@ struct RequestLedger: Sendable {
         var answer: [UInt8]
     }
 
-    private(set) var steps: [String: CommittedStep] = [:]
-    private var keys: [String: CommittedKey] = [:]
-    /// Keys in the order they were recorded, from `oldestKey` on.
-    private var keyOrder: [String] = []
-    private var oldestKey = 0
-    private var stepsInFlight: Set<StepName> = []
-    private var keysInFlight: Set<String> = []
-    private let maximumKeys: Int
-    private let maximumTrainers: Int
-
     struct StepName: Hashable, Sendable {
         var trainer: String
         var step: Int
     }
 
-    init(maximumKeys: Int, maximumTrainers: Int) {
+    private(set) var steps: [String: CommittedStep] = [:]
+    private var answers: [String: CommittedKey] = [:]
+    /// Keys in the order in which they were recorded, a ring once it is full.
+    private var order: [String] = []
+    private var oldest = 0
+    private let maximumKeys: Int
+
+    init(maximumKeys: Int) {
         self.maximumKeys = maximumKeys
-        self.maximumTrainers = maximumTrainers
     }
 
-    enum Finding {
-        case new
-        /// The key is known: its answer holds if the request's fingerprint equals this one.
-        case answeredKey(CommittedKey)
-        case answeredStep([UInt8])
-        case refused(SessionError)
-    }
+    subscript(key key: String) -> CommittedKey? { answers[key] }
 
-    /// The key is looked up before the step (http-api.md, "Uploading").
-    func find(key: String?, step: StepName?) -> Finding {
-        if let key {
-            if let known = keys[key] { return .answeredKey(known) }
-            if keysInFlight.contains(key) {
-                return .refused(
-                    .inProgress(detail: "a request with Idempotency-Key \"\(key)\" is in progress"))
-            }
+    /// The keys with their answers, oldest first.
+    var keys: [(key: String, committed: CommittedKey)] {
+        (order[oldest...] + order[..<oldest]).compactMap { key in
+            answers[key].map { (key, $0) }
         }
-        guard let step else { return .new }
-        if let last = steps[step.trainer] {
-            if last.step == step.step { return .answeredStep(last.answer) }
-            if step.step < last.step {
-                return .refused(
-                    .staleStep(trainer: step.trainer, given: step.step, last: last.step))
-            }
+    }
+
+    mutating func commit(_ identity: RequestIdentity, answer: [UInt8]) {
+        if let step = identity.step {
+            commit(step, answer: answer)
         }
-        if stepsInFlight.contains(step) {
-            return .refused(
-                .inProgress(
-                    detail: "step \(step.step) of trainer \"\(step.trainer)\" is in progress"))
+        if let key = identity.key, let fingerprint = identity.fingerprint {
+            commit(key: key, CommittedKey(fingerprint: fingerprint, answer: answer))
         }
-        return .new
     }
 
-    /// Whether a further trainer's steps can be remembered.
-    func hasRoom(for trainer: String) -> Bool {
-        steps[trainer] != nil || steps.count < maximumTrainers
-    }
-
-    mutating func begin(key: String?, step: StepName?) {
-        if let key { keysInFlight.insert(key) }
-        if let step { stepsInFlight.insert(step) }
-    }
-
-    mutating func end(key: String?, step: StepName?) {
-        if let key { keysInFlight.remove(key) }
-        if let step { stepsInFlight.remove(step) }
-    }
-
-    mutating func commit(step: StepName, answer: [UInt8]) {
+    mutating func commit(_ step: StepName, answer: [UInt8]) {
         steps[step.trainer] = CommittedStep(step: step.step, answer: answer)
     }
 
-    mutating func commit(key: String, fingerprint: RequestFingerprint, answer: [UInt8]) {
-        guard keys.updateValue(CommittedKey(fingerprint: fingerprint, answer: answer), forKey: key) == nil
-        else { return }
-        keyOrder.append(key)
-        if keys.count > maximumKeys {
-            keys[keyOrder[oldestKey]] = nil
-            oldestKey += 1
-            // Amortised: the dead front is dropped once it is as long as the live rest.
-            if oldestKey > maximumKeys {
-                keyOrder.removeFirst(oldestKey)
-                oldestKey = 0
-            }
+    mutating func commit(key: String, _ committed: CommittedKey) {
+        precondition(answers[key] == nil, "a key is recorded once")
+        answers[key] = committed
+        if order.count < maximumKeys {
+            order.append(key)
+        } else {
+            answers[order[oldest]] = nil
+            order[oldest] = key
+            oldest = (oldest + 1) % maximumKeys
         }
     }
+}
+
+/// Which steps and keys are being handled now. Not kept across restarts.
+struct RequestsInFlight {
+    private var steps: Set<RequestLedger.StepName> = []
+    private var keys: Set<String> = []
+
+    mutating func begin(key: String?, step: RequestLedger.StepName?) {
+        if let key { keys.insert(key) }
+        if let step { steps.insert(step) }
+    }
+
+    mutating func end(key: String?, step: RequestLedger.StepName?) {
+        if let key { keys.remove(key) }
+        if let step { steps.remove(step) }
+    }
+
+    func contains(_ key: String) -> Bool { keys.contains(key) }
+
+    func contains(_ step: RequestLedger.StepName) -> Bool { steps.contains(step) }
 }
 
 /// What makes two requests under one idempotency key the same: method, path, sorted query and media

@@ -13,6 +13,7 @@ extension Session {
     ///
     /// Called about once a second. Time in which the service itself pauses the body never counts.
     func checkLease(now: ContinuousClock.Instant) {
+        // Sessions in which nobody waits are most of them: one look under the lock each.
         let expired = state.withLock { state -> Upload? in
             guard state.queue.count > 1, let holder = state.queue.first as? Upload else {
                 state.lease = nil

@@ -39,27 +39,26 @@ public struct PublishedModel: Sendable {
 
 extension Session {
     /// The published revision of an average.
-    public func model(of average: String) throws(SessionError) -> PublishedModel {
+    public func model(of name: String) throws(SessionError) -> PublishedModel {
+        guard let index = settings.averages.firstIndex(where: { $0.name == name }) else {
+            throw .averageNotFound(average: name, known: settings.averages.map(\.name))
+        }
         let result = state.withLock { state -> Result<PublishedModel, SessionError> in
             if state.isDeleted { return .failure(deletedError) }
-            guard
-                let found = state.averages.first(where: { $0.settings.name == average })
-            else {
-                return .failure(
-                    .averageNotFound(average: average, known: settings.averages.map(\.name)))
-            }
-            guard let slot = found.current, let header = found.header, let layout = state.layout
-            else { return .failure(.averagingNotStarted(detail: detail(of: found))) }
+            let average = state.record.averages[index]
+            guard let slot = state.slots[index].current, let header = state.slots[index].header,
+                let layout = state.record.layout
+            else { return .failure(.averagingNotStarted(detail: detail(of: average))) }
             return .success(
                 PublishedModel(
-                    session: name, average: average, incarnation: incarnation,
-                    revision: found.changedRevision, count: found.count, layout: layout,
+                    session: self.name, average: name, incarnation: incarnation,
+                    revision: average.changedRevision, count: average.count, layout: layout,
                     pin: SlotPin(slot), header: header))
         }
         return try result.get()
     }
 
-    private func detail(of average: AverageState) -> String {
+    private func detail(of average: SessionRecord.Average) -> String {
         guard let start = average.trigger.start else {
             return "the trigger of average \"\(average.settings.name)\" has not fired: keep "
                 + "training with the trainer's own weights and go on reporting epochs"
@@ -87,8 +86,8 @@ extension Session {
     ) throws(SessionError) -> Int? {
         let result = state.withLock { state -> Result<Int?, SessionError> in
             guard !state.isDeleted,
-                let index = state.averages.firstIndex(where: { $0.settings.name == average }),
-                state.averages[index].changedRevision == revision
+                let index = settings.averages.firstIndex(where: { $0.name == average }),
+                state.record.averages[index].changedRevision == revision
             else { return .success(nil) }
             guard state.waiters.count < limits.waiters else {
                 return .failure(

@@ -28,8 +28,8 @@ extension Session {
     public func admit(_ request: UploadRequest, client: any UploadClient) -> UploadAdmission {
         let (admission, hasTurn) = state.withLock { state -> (UploadAdmission, Bool) in
             if let settled = settle(request, in: state) { return (settled, false) }
-            if state.queue.isEmpty, !state.hasStartedAverage {
-                return (.notStarted(answer(in: state, applied: []).bytes()), false)
+            if state.queue.isEmpty, !state.record.hasStartedAverage {
+                return (.notStarted(state.record.uploadAnswer(applied: []).bytes()), false)
             }
             guard state.queue.count < limits.queuedUploads else {
                 return (.refused(.tooManyUploads(limit: limits.queuedUploads)), false)
@@ -37,7 +37,7 @@ extension Session {
             let upload = Upload(
                 session: self, request: request, client: client, limits: limits,
                 stagingBudget: stagingBudget, previous: state.lastPlan?.header)
-            state.ledger.begin(key: request.idempotencyKey, step: request.stepName)
+            state.inFlight.begin(key: request.idempotencyKey, step: request.stepName)
             state.queue.append(upload)
             return (.admitted(upload), state.queue.count == 1)
         }
@@ -45,36 +45,41 @@ extension Session {
         return admission
     }
 
-    /// What the ledger alone decides; nil for an upload that is new.
+    /// What is known by the head alone; nil for an upload that is new. The key is looked up before
+    /// the step (http-api.md, "Uploading").
     private func settle(_ request: UploadRequest, in state: State) -> UploadAdmission? {
-        if state.isDeleted { return .refused(deletedError) }
-        switch state.ledger.find(key: request.idempotencyKey, step: request.stepName) {
-        case .new: break
-        case .answeredKey(let known): return .compare(known.fingerprint, recorded: known.answer)
-        case .answeredStep(let answer): return .answered(UploadAnswer.duplicate(of: answer))
-        case .refused(let error): return .refused(error)
+        if let refusal = state.refusal(self) { return .refused(refusal) }
+        let ledger = state.record.ledger
+        if let key = request.idempotencyKey {
+            if let known = ledger[key: key] {
+                return .compare(known.fingerprint, recorded: known.answer)
+            }
+            if state.inFlight.contains(key) { return .refused(.keyInProgress(key)) }
         }
-        guard request.step == nil || state.ledger.hasRoom(for: request.trainer) else {
+        guard let step = request.stepName else { return nil }
+        if let last = ledger.steps[step.trainer] {
+            if step.step == last.step { return .answered(UploadAnswer.duplicate(of: last.answer)) }
+            if step.step < last.step { return .refused(.stale(step, last: last.step)) }
+        } else if ledger.steps.count >= limits.trainers {
             return .refused(
                 .quotaExceeded(
                     detail: "the session remembers the steps of \(limits.trainers) trainers "
-                        + "and \"\(request.trainer)\" would be one more"))
+                        + "and \"\(step.trainer)\" would be one more"))
         }
-        return nil
+        return state.inFlight.contains(step) ? .refused(.stepInProgress(step)) : nil
     }
 
     /// The turn of `upload` has come: looks again at what may have changed while it waited.
     func decide(_ upload: Upload) -> TurnDecision {
         state.withLock { state in
-            guard !state.isDeleted else { return .refused(deletedError) }
-            if let step = upload.request.stepName, let last = state.ledger.steps[step.trainer],
-                step.step < last.step
+            if let refusal = state.refusal(self) { return .refused(refusal) }
+            if let step = upload.request.stepName,
+                let last = state.record.ledger.steps[step.trainer], step.step < last.step
             {
-                return .refused(
-                    .staleStep(trainer: step.trainer, given: step.step, last: last.step))
+                return .refused(.stale(step, last: last.step))
             }
-            guard state.hasStartedAverage else {
-                return .notStarted(answer(in: state, applied: []).bytes())
+            guard state.record.hasStartedAverage else {
+                return .notStarted(state.record.uploadAnswer(applied: []).bytes())
             }
             return .fold(makeJob(&state))
         }
@@ -82,79 +87,84 @@ extension Session {
 
     private func makeJob(_ state: inout State) -> FoldJob {
         var participants: [FoldJob.Participant] = []
-        var slotNumbers: [Int] = []
-        for index in state.averages.indices where state.averages[index].isStarted {
-            let count = state.averages[index].count + 1
+        for (index, average) in state.record.averages.enumerated() where average.isStarted {
+            let count = average.count + 1
             participants.append(
                 FoldJob.Participant(
-                    average: index, step: state.averages[index].settings.rule.step(count: count),
-                    count: count, current: state.averages[index].current,
-                    next: state.averages[index].takeSpare(), header: state.averages[index].header))
-            slotNumbers.append(state.averages[index].slotsCreated)
-            state.averages[index].slotsCreated += 1
+                    average: index, step: average.settings.rule.step(count: count), count: count,
+                    current: state.slots[index].current,
+                    slotNumber: state.slots[index].makeNumber(),
+                    next: state.slots[index].takeSpare(), header: state.slots[index].header))
         }
         return FoldJob(
-            participants: participants, slotNumbers: slotNumbers,
+            participants: participants,
             maker: FoldJob.SlotMaker(
                 directory: directory, session: name, settings: settings.averages,
                 accumulator: settings.accumulator),
-            checksFinite: settings.nonFinite == .refuse, layout: state.layout,
+            checksFinite: settings.nonFinite == .refuse, layout: state.record.layout,
             known: state.lastPlan)
     }
 
-    /// Publishes what `job` folded: the one moment at which an upload takes effect.
+    // MARK: Commit
+
+    /// Seals what `job` folded: after this its slots are whole and may be published.
+    ///
+    /// - Returns: the change that publishing them is.
+    func seal(
+        _ job: FoldJob, of request: UploadRequest, fingerprint: RequestFingerprint.Body?
+    ) -> SessionChange {
+        // Only the turn's holder changes the revision, so the next one is known.
+        let (revision, isFirst) = state.withLock { state in
+            (state.record.revision + 1, state.record.layout == nil)
+        }
+        var parts: [SessionChange.Fold.Part] = []
+        for participant in job.participants {
+            guard let slot = participant.next, let header = participant.header else {
+                preconditionFailure("a participant is sealed without its slot")
+            }
+            header.patch(
+                UnsafeMutableRawBufferPointer(start: slot.base, count: header.byteCount),
+                counter: participant.count, revision: revision)
+            parts.append(.init(average: participant.average, slot: slot.number))
+        }
+        FoldKernels.fence()
+        return .folded(
+            SessionChange.Fold(
+                parts: parts, layout: isFirst ? job.layout : nil,
+                identity: RequestIdentity(
+                    step: request.stepName, key: request.idempotencyKey,
+                    fingerprint: fingerprint.map {
+                        RequestFingerprint(head: request.fingerprintHead, body: $0)
+                    })))
+    }
+
+    /// Publishes the slots of `job`: the one moment at which an upload takes effect.
     ///
     /// - Returns: the answer's body, recorded under the upload's step and key.
     func commit(
-        _ upload: Upload, _ job: FoldJob, fingerprint: RequestFingerprint.Body?
+        _ upload: Upload, _ job: FoldJob, _ change: SessionChange
     ) throws(SessionError) -> [UInt8] {
-        FoldKernels.fence()
         var after = AfterUnlock()
-        let answer = state.withLock { state -> [UInt8]? in
-            guard !state.isDeleted else { return nil }
-            state.revision += 1
-            state.layout = job.layout
-            state.lastPlan = job.plan
-            for participant in job.participants {
-                publish(participant, &state)
+        let result = state.withLock { state -> Result<[UInt8], SessionError> in
+            if let refusal = state.refusal(self) { return .failure(refusal) }
+            return Result { () throws(SessionError) in
+                let answer = try state.commit(change)
+                state.lastPlan = job.plan
+                for participant in job.participants {
+                    guard let slot = participant.next else { continue }
+                    state.slots[participant.average].header = participant.header
+                    state.slots[participant.average].publish(slot)
+                }
+                state.inFlight.end(
+                    key: upload.request.idempotencyKey, step: upload.request.stepName)
+                state.leaveQueue(upload, &after)
+                let applied = Set(job.participants.map(\.average))
+                wakeWaiters(&state, &after) { applied.contains($0.average) }
+                return answer
             }
-            let applied = Set(job.participants.map(\.average))
-            let answer = self.answer(in: state, applied: applied).bytes()
-            record(answer, of: upload, fingerprint, &state)
-            state.leaveQueue(upload, &after)
-            wakeWaiters(&state, &after) { applied.contains($0.average) }
-            return answer
         }
         after.run()
-        guard let answer else { throw deletedError }
-        return answer
-    }
-
-    private func publish(_ participant: FoldJob.Participant, _ state: inout State) {
-        guard let slot = participant.next, let header = participant.header else {
-            preconditionFailure("a participant is published without its slot")
-        }
-        header.patch(
-            UnsafeMutableRawBufferPointer(start: slot.base, count: header.byteCount),
-            counter: participant.count, revision: state.revision)
-        state.averages[participant.average].header = header
-        state.averages[participant.average].publish(
-            slot, count: participant.count, revision: state.revision)
-    }
-
-    private func record(
-        _ answer: [UInt8], of upload: Upload, _ fingerprint: RequestFingerprint.Body?,
-        _ state: inout State
-    ) {
-        let request = upload.request
-        state.ledger.end(key: request.idempotencyKey, step: request.stepName)
-        if let step = request.stepName { state.ledger.commit(step: step, answer: answer) }
-        if let key = request.idempotencyKey, let fingerprint {
-            state.ledger.commit(
-                key: key,
-                fingerprint: RequestFingerprint(head: request.fingerprintHead, body: fingerprint),
-                answer: answer)
-        }
+        return try result.get()
     }
 
     /// An upload leaves without effect: its turn goes on, its slots become spare again.
@@ -162,25 +172,34 @@ extension Session {
         var after = AfterUnlock()
         state.withLock { state in
             for participant in job?.participants ?? [] {
+                guard let slot = participant.next else { continue }
                 // Before the layout is fixed, the next upload may need slots of another size.
-                guard let slot = participant.next, state.layout != nil else { continue }
-                state.averages[participant.average].header = participant.header
-                state.averages[participant.average].others.append(slot)
+                guard state.record.layout != nil else {
+                    slot.discard()
+                    continue
+                }
+                state.slots[participant.average].header = participant.header
+                state.slots[participant.average].putBack(slot)
             }
             guard state.queue.contains(where: { $0 === upload }) else { return }
-            state.ledger.end(key: upload.request.idempotencyKey, step: upload.request.stepName)
+            state.inFlight.end(
+                key: upload.request.idempotencyKey, step: upload.request.stepName)
             state.leaveQueue(upload, &after)
         }
         after.run()
     }
+}
 
-    private func answer(in state: State, applied: Set<Int>) -> UploadAnswer {
-        UploadAnswer(
-            session: name, revision: state.revision,
-            averages: state.averages.enumerated().map { index, average in
-                UploadAnswer.Average(
-                    name: average.settings.name, isStarted: average.isStarted,
-                    count: average.count, isApplied: applied.contains(index))
-            })
+extension SessionError {
+    static func keyInProgress(_ key: String) -> SessionError {
+        .inProgress(detail: "a request with Idempotency-Key \"\(key)\" is in progress")
+    }
+
+    static func stepInProgress(_ step: RequestLedger.StepName) -> SessionError {
+        .inProgress(detail: "step \(step.step) of trainer \"\(step.trainer)\" is in progress")
+    }
+
+    static func stale(_ step: RequestLedger.StepName, last: Int) -> SessionError {
+        .staleStep(trainer: step.trainer, given: step.step, last: last)
     }
 }

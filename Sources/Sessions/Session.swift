@@ -1,65 +1,77 @@
 import Averaging
 import ServiceLimits
+import Storage
+import StrictJSON
 import Synchronization
 import TensorFormats
 
 /// One training run's averaging state. Every method may be called from any thread.
 ///
 /// What the session knows is a value inside one lock, held for microseconds; the bytes of models
-/// are in slots, which the upload whose turn it is writes without the lock. Uploads and reports
-/// take their places in one queue, and each is decided and committed at its turn.
+/// are in slots, which the upload whose turn it is writes without the lock. Every change — an
+/// upload, a report, cached weights — takes its place in one queue and is decided and committed at
+/// its turn: first written to the journal, then made visible, then answered.
 public final class Session: Sendable {
     struct State {
-        var revision = 0
-        var averages: [AverageState]
-        var layout: ModelLayout?
+        var record: SessionRecord
+        /// One per average.
+        var slots: [SlotSet]
+        /// Open files of `record.cached`.
+        var cachedFiles: [String: CachedFile]
+        var cachedFilesCreated: Int
+        var journal: SessionJournal
         /// The plan of the last upload that was folded.
         var lastPlan: UploadPlan?
         var queue: [any Turn] = []
-        var ledger: RequestLedger
-        var reportCount = 0
-        /// The newest reports, oldest first.
-        var history: [HistoryEntry] = []
+        var inFlight = RequestsInFlight()
         var waiters: [Int: Waiter] = [:]
         var waitersCreated = 0
         var lease: Lease?
         var isDeleted = false
-    }
-
-    struct HistoryEntry {
-        var report: Report
-        var revision: Int
+        /// Why nothing is changed any more until the service was restarted.
+        var readOnlyReason: String?
+        /// The newest revision in the data directory; nil before the first.
+        var durableRevision: Int?
+        /// The numbers of the cached files in the data directory.
+        var durableCached: Set<Int>
     }
 
     public let name: String
     public let settings: SessionSettings
-    /// Random, new at creation.
+    /// Random, new at creation and whenever an older revision had to be gone back to.
     public let incarnation: String
-    /// Where the slot files are.
+    /// Where the slot files and the journal are.
     let directory: String
     let limits: Limits
     let stagingBudget: ByteBudget
-    /// The trainers' own weights.
-    public let cached: CachedWeights
+    let cachedBudget: ByteBudget
+    /// The copy in the data directory.
+    let durableCopy: DurableCopy
     let state: Mutex<State>
 
+    /// - Parameters:
+    ///   - slots: one set per average.
+    ///   - durable: what the data directory holds of the session.
     init(
-        name: String, settings: SessionSettings, incarnation: String, directory: String,
-        limits: Limits, stagingBudget: ByteBudget, cachedBudget: ByteBudget
+        record: SessionRecord, journal: SessionJournal, slots: [SlotSet],
+        cachedFiles: [String: CachedFile], directory: String, durableCopy: DurableCopy,
+        durable: DurableCopy.Contents?, limits: Limits, stagingBudget: ByteBudget,
+        cachedBudget: ByteBudget
     ) {
-        self.name = name
-        self.settings = settings
-        self.incarnation = incarnation
+        name = record.name
+        settings = record.settings
+        incarnation = record.incarnation
         self.directory = directory
         self.limits = limits
         self.stagingBudget = stagingBudget
-        cached = CachedWeights(
-            session: name, directory: directory, maximumTrainers: limits.trainers, budget: cachedBudget)
+        self.cachedBudget = cachedBudget
+        self.durableCopy = durableCopy
         state = Mutex(
             State(
-                averages: settings.averages.map(AverageState.init),
-                ledger: RequestLedger(
-                    maximumKeys: limits.idempotencyKeys, maximumTrainers: limits.trainers)))
+                record: record, slots: slots, cachedFiles: cachedFiles,
+                cachedFilesCreated: cachedFiles.values.map(\.number).max() ?? 0,
+                journal: journal, durableRevision: durable?.revision,
+                durableCached: Set(durable?.cached.keys.map { $0 } ?? [])))
     }
 
     /// Ends the session at once: turns and waiters are told, readers finish.
@@ -71,14 +83,29 @@ public final class Session: Sendable {
         }
         for turn in turns { turn.sessionDeleted() }
         wakeAllWaiters()
-        cached.deleteAll()
+        // Closed here, outside the lock.
+        _ = state.withLock { state in
+            defer { state.cachedFiles = [:] }
+            return state.cachedFiles
+        }
     }
+
+    static func makeIncarnation() -> String {
+        let hex = String(UInt64.random(in: .min ... .max), radix: 16)
+        return String(repeating: "0", count: 16 - hex.count) + hex
+    }
+
+    static func journalPath(in directory: String) -> String { directory + "/journal" }
 
     var deletedError: SessionError { .sessionNotFound(session: name) }
 }
 
 extension Session.State {
-    var hasStartedAverage: Bool { averages.contains { $0.isStarted } }
+    /// Why no change may be committed now.
+    func refusal(_ session: Session) -> SessionError? {
+        if isDeleted { return session.deletedError }
+        return readOnlyReason.map { .readOnly(session: session.name, reason: $0) }
+    }
 
     /// Removes `turn` from the queue and begins the next one if it was this one's turn.
     mutating func leaveQueue(_ turn: any Turn, _ after: inout AfterUnlock) {
@@ -86,5 +113,48 @@ extension Session.State {
         queue.remove(at: index)
         lease = nil
         if index == 0, let next = queue.first { after.add { next.begin() } }
+    }
+
+    /// Writes a change to the journal and makes it. The slots it names are published by the caller.
+    ///
+    /// - Returns: the answer's body.
+    mutating func commit(_ change: SessionChange) throws(SessionError) -> [UInt8] {
+        do throws(StorageError) {
+            try journal.file.append(change.bytes())
+        } catch {
+            throw SessionError(error)
+        }
+        let answer = record.apply(change)
+        compactIfLong()
+        return answer
+    }
+
+    /// Begins the journal anew when replaying it would take long.
+    ///
+    /// Under the lock, which a session with many idempotency keys then holds for some milliseconds
+    /// once in many thousand uploads.
+    private mutating func compactIfLong() {
+        let changes = journal.file.byteCount - journal.file.snapshotByteCount
+        guard changes > max(256 * 1024, 2 * journal.file.snapshotByteCount) else { return }
+        // A journal that could not be compacted is as good as before; it is tried again later.
+        try? journal.file.compact(record.bytes())
+    }
+}
+
+/// A session's journal. `@unchecked Sendable`: it is part of the session's state and used under its
+/// lock only.
+struct SessionJournal: @unchecked Sendable {
+    let file: Journal
+
+    init(_ file: Journal) {
+        self.file = file
+    }
+}
+
+extension SessionRecord {
+    func bytes() -> [UInt8] {
+        var writer = JSONWriter()
+        write(to: &writer)
+        return writer.bytes
     }
 }

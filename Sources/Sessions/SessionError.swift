@@ -25,4 +25,9 @@ public enum SessionError: Error, Sendable, Equatable {
     /// The upload whose turn it was fell below `Limits.leaseRate` while others waited.
     case leaseExpired(detail: String)
     case shuttingDown
+    /// What is on disk is not known after a failed sync: nothing is changed until a restart.
+    case readOnly(session: String, reason: String)
+    /// The session's files cannot be read; `reason` names what is wrong.
+    case damaged(session: String, reason: String)
+    case storageFailed(detail: String)
 }

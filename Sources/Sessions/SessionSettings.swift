@@ -26,7 +26,10 @@ public enum NonFiniteSetting: String, Sendable, CaseIterable {
 
 /// What an acknowledged change survives.
 public enum DurabilitySetting: String, Sendable, CaseIterable {
+    /// A crash of the service.
     case process
+    /// A power cut too: the answer waits until the change is in the data directory.
+    case disk
 }
 
 /// Names of sessions and averages: 1–128 of `A-Z a-z 0-9 . _ -`, not starting with a dot, so that

@@ -1,29 +1,11 @@
 import Dispatch
-import Glibc
 public import Logging
 public import ServiceLimits
-import StrictJSON
+public import Storage
 import Synchronization
 
-/// All sessions of the service, and the runtime directory that holds their tensors.
-///
-/// Any thread. The directory belongs to one process at a time.
+/// All sessions of the service, and the directories they live in. Any thread.
 public final class SessionStore: Sendable {
-    public enum StartError: Error, Sendable, CustomStringConvertible {
-        case unusableDirectory(path: String, reason: String)
-        case directoryInUse(path: String)
-
-        public var description: String {
-            switch self {
-            case .unusableDirectory(let path, let reason):
-                "the runtime directory \(path) cannot be used: \(reason)"
-            case .directoryInUse(let path):
-                "another polyak process uses the runtime directory \(path): stop it, "
-                    + "or give this one another --runtime-directory"
-            }
-        }
-    }
-
     public enum Creation: Sendable {
         case created(Session)
         case existed(Session)
@@ -31,40 +13,99 @@ public final class SessionStore: Sendable {
 
     private struct State {
         var sessions: [String: Session] = [:]
+        /// Sessions whose files cannot be read, with the reason and the directory's name.
+        var damaged: [String: (reason: String, directory: String)] = [:]
         var isStopping = false
     }
 
     private let limits: Limits
-    private let directory: RuntimeDirectory
+    private let directories: SessionDirectories
     private let stagingBudget: ByteBudget
     private let cachedBudget: ByteBudget
     private let logger: Logger
-    private let state = Mutex(State())
-    private let leaseTimer = LeaseTimer()
+    private let state: Mutex<State>
+    /// Creates and deletes, one at a time: both wait for disks.
+    private let queue = DispatchQueue(label: "sessions", qos: .userInitiated)
+    private let leaseTimer = RepeatingTimer()
+    private let checkpointTimer = RepeatingTimer()
 
-    /// - Parameter runtimeDirectory: made if it is missing; on a tmpfs, so that the averages are
-    ///   in memory.
+    /// Finds again what a process before this one left.
+    ///
+    /// - Parameters:
+    ///   - dataDirectory: holds what survives a power cut; made if it is missing.
+    ///   - runtimeDirectory: made if it is missing; on a tmpfs, so that the averages are in memory.
+    /// - Throws: `StorageError` when a directory cannot be used, or another process uses it. A
+    ///   session that cannot be read does not keep the others from starting.
     public init(
-        limits: Limits, runtimeDirectory: String, logger: Logger
-    ) throws(StartError) {
+        limits: Limits, dataDirectory: String, runtimeDirectory: String, logger: Logger
+    ) throws(StorageError) {
         self.limits = limits
         self.logger = logger
-        directory = try RuntimeDirectory(runtimeDirectory)
+        directories = try SessionDirectories(data: dataDirectory, runtime: runtimeDirectory)
         stagingBudget = ByteBudget(limit: limits.stagingBytes)
         cachedBudget = ByteBudget(limit: limits.cachedBytes)
-        leaseTimer.start { [weak self] in self?.checkLeases() }
+        let recovery = SessionRecovery(
+            directories: directories, limits: limits, stagingBudget: stagingBudget,
+            cachedBudget: cachedBudget, logger: logger)
+        state = Mutex(SessionStore.recover(try directories.sessionDirectories(), recovery, logger))
+        leaseTimer.start(every: .seconds(1)) { [weak self] in self?.checkLeases() }
+        checkpointTimer.start(every: limits.checkpointInterval) { [weak self] in
+            self?.checkpointAll()
+        }
     }
 
-    deinit { leaseTimer.cancel() }
+    private static func recover(
+        _ names: [String], _ recovery: SessionRecovery, _ logger: Logger
+    ) -> State {
+        var state = State()
+        for directory in names {
+            switch recovery.recover(directory) {
+            case .recovered(let session): state.sessions[session.name] = session
+            case .damaged(let name, let reason):
+                logger.error("session damaged: \(reason)", metadata: ["session": "\(name)"])
+                state.damaged[name] = (reason, directory)
+            case .nothing: break
+            }
+        }
+        logger.info(
+            "sessions found",
+            metadata: [
+                "sessions": "\(state.sessions.count)", "damaged": "\(state.damaged.count)",
+            ])
+        return state
+    }
+
+    // MARK: Creating
 
     /// Creates a session, or finds it when it exists with equal settings.
+    ///
+    /// - Parameter answer: called once, on a Dispatch thread, when the creation survives what the
+    ///   session's durability promises.
     public func create(
-        _ name: String, settings: SessionSettings
-    ) throws(SessionError) -> Creation {
-        let result = state.withLock { state -> Result<Creation, SessionError> in
+        _ name: String, settings: SessionSettings,
+        answer: @escaping @Sendable (Result<Creation, SessionError>) -> Void
+    ) {
+        queue.async { [self] in
+            answer(
+                Result { () throws(SessionError) in
+                    if let existing = try existing(name, settings) { return existing }
+                    let session = try makeSession(name, settings)
+                    state.withLock { $0.sessions[name] = session }
+                    return .created(session)
+                })
+        }
+    }
+
+    private func existing(
+        _ name: String, _ settings: SessionSettings
+    ) throws(SessionError) -> Creation? {
+        let result = state.withLock { state -> Result<Creation?, SessionError> in
             if let known = state.sessions[name] {
                 return known.settings == settings
                     ? .success(.existed(known)) : .failure(.sessionExists(session: name))
+            }
+            if let damaged = state.damaged[name] {
+                return .failure(.damaged(session: name, reason: damaged.reason))
             }
             guard !state.isStopping else { return .failure(.shuttingDown) }
             guard state.sessions.count < limits.sessions else {
@@ -73,11 +114,7 @@ public final class SessionStore: Sendable {
                         detail: "the service holds at most \(limits.sessions) sessions; "
                             + "DELETE one that is no longer needed"))
             }
-            return Result { () throws(SessionError) in
-                let session = try makeSession(name, settings)
-                state.sessions[name] = session
-                return .created(session)
-            }
+            return .success(nil)
         }
         return try result.get()
     }
@@ -85,23 +122,46 @@ public final class SessionStore: Sendable {
     private func makeSession(
         _ name: String, _ settings: SessionSettings
     ) throws(SessionError) -> Session {
-        let incarnation = SessionStore.makeIncarnation()
-        return Session(
-            name: name, settings: settings, incarnation: incarnation,
-            directory: try directory.makeSessionDirectory("\(name)@\(incarnation)"),
-            limits: limits, stagingBudget: stagingBudget, cachedBudget: cachedBudget)
+        let record = SessionRecord(
+            name: name, settings: settings, incarnation: Session.makeIncarnation(),
+            maximumKeys: limits.idempotencyKeys, maximumHistory: limits.history)
+        let directory = SessionDirectories.makeName(
+            session: name, incarnation: record.incarnation)
+        let runtime = directories.runtimeDirectory(directory)
+        let durableCopy = DurableCopy(
+            directory: directories.dataDirectory(directory), contents: nil)
+        do throws(StorageError) {
+            try Directories.create(runtime)
+            let journal = SessionJournal(
+                try Journal.create(
+                    at: Session.journalPath(in: runtime), first: record.bytes()))
+            if settings.durability == .disk {
+                try durableCopy.write(record, models: [:], cached: [:])
+            }
+            return Session(
+                record: record, journal: journal, slots: settings.averages.map { _ in SlotSet() },
+                cachedFiles: [:], directory: runtime, durableCopy: durableCopy,
+                durable: settings.durability == .disk ? .init(revision: 0) : nil,
+                limits: limits, stagingBudget: stagingBudget, cachedBudget: cachedBudget)
+        } catch {
+            // Neither place keeps a part of what was never acknowledged.
+            try? durableCopy.delete()
+            Directories.discardTree(runtime)
+            throw SessionError(error)
+        }
     }
 
-    private static func makeIncarnation() -> String {
-        let hex = String(UInt64.random(in: .min ... .max), radix: 16)
-        return String(repeating: "0", count: 16 - hex.count) + hex
-    }
+    // MARK: Finding
 
     public func session(_ name: String) throws(SessionError) -> Session {
-        guard let session = state.withLock({ $0.sessions[name] }) else {
-            throw .sessionNotFound(session: name)
+        let result = state.withLock { state -> Result<Session, SessionError> in
+            if let session = state.sessions[name] { return .success(session) }
+            if let damaged = state.damaged[name] {
+                return .failure(.damaged(session: name, reason: damaged.reason))
+            }
+            return .failure(.sessionNotFound(session: name))
         }
-        return session
+        return try result.get()
     }
 
     /// Up to `limit` sessions after the name `after`, in byte order; and whether there are more.
@@ -114,14 +174,72 @@ public final class SessionStore: Sendable {
         return (Array(sorted.prefix(limit)), sorted.count > limit)
     }
 
-    /// Ends a session; its files go when the last reader has finished.
-    public func delete(_ name: String) throws(SessionError) {
-        guard let session = state.withLock({ $0.sessions.removeValue(forKey: name) }) else {
-            throw .sessionNotFound(session: name)
+    // MARK: Deleting
+
+    /// Ends a session at once, damaged ones too; its files go when the last reader has finished.
+    ///
+    /// - Parameter answer: called once, on a Dispatch thread, when the deletion survives a crash.
+    public func delete(
+        _ name: String, answer: @escaping @Sendable (Result<Void, SessionError>) -> Void
+    ) {
+        let (session, damaged) = state.withLock { state in
+            (state.sessions.removeValue(forKey: name), state.damaged.removeValue(forKey: name))
         }
-        session.delete()
-        directory.removeSessionDirectory(session.directory)
-        logger.info("session deleted", metadata: ["session": "\(name)"])
+        session?.delete()
+        queue.async { [self] in
+            answer(
+                Result { () throws(SessionError) in
+                    if let session {
+                        try remove(session.durableCopy, session.directory)
+                    } else if let damaged {
+                        let copy = DurableCopy(
+                            directory: directories.dataDirectory(damaged.directory),
+                            contents: DurableCopy.Contents(revision: 0))
+                        try remove(copy, directories.runtimeDirectory(damaged.directory))
+                    } else {
+                        throw .sessionNotFound(session: name)
+                    }
+                    logger.info("session deleted", metadata: ["session": "\(name)"])
+                })
+        }
+    }
+
+    /// The durable copy goes first: while the journal is there, the session is whole.
+    private func remove(_ copy: DurableCopy, _ runtime: String) throws(SessionError) {
+        do throws(StorageError) {
+            try copy.delete()
+            try Directories.removeFile(Session.journalPath(in: runtime))
+        } catch {
+            throw SessionError(error)
+        }
+        Directories.discardTree(runtime)
+    }
+
+    // MARK: Running and stopping
+
+    private func checkLeases() {
+        let now = ContinuousClock.now
+        for session in state.withLock({ Array($0.sessions.values) }) {
+            session.checkLease(now: now)
+        }
+    }
+
+    /// Writes every session's published revision to the data directory, one after the other.
+    ///
+    /// - Returns: whether each one is there.
+    @discardableResult
+    private func checkpointAll() -> Bool {
+        var isComplete = true
+        for session in state.withLock({ Array($0.sessions.values) }) {
+            do throws(SessionError) {
+                try session.checkpoint()
+            } catch {
+                isComplete = false
+                logger.error(
+                    "checkpoint failed: \(error)", metadata: ["session": "\(session.name)"])
+            }
+        }
+        return isComplete
     }
 
     /// New uploads and sessions are refused from now on, and everything that waits is woken.
@@ -135,27 +253,15 @@ public final class SessionStore: Sendable {
 
     public var isStopping: Bool { state.withLock { $0.isStopping } }
 
-    private func checkLeases() {
-        let now = ContinuousClock.now
-        for session in state.withLock({ Array($0.sessions.values) }) {
-            session.checkLease(now: now)
+    /// Writes everything to the data directory. To be called when no request is served any more.
+    public func close() {
+        leaseTimer.cancel()
+        checkpointTimer.cancel()
+        guard checkpointAll(), state.withLock({ $0.damaged.isEmpty }) else { return }
+        do throws(StorageError) {
+            try directories.markStoppedCleanly()
+        } catch {
+            logger.error("\(error)")
         }
     }
-}
-
-/// Ticks once a second. `@unchecked Sendable`: a Dispatch source may be used from any thread.
-private final class LeaseTimer: @unchecked Sendable {
-    private let source: any DispatchSourceTimer
-
-    init() {
-        source = DispatchSource.makeTimerSource(queue: .global(qos: .utility))
-    }
-
-    func start(_ tick: @escaping @Sendable () -> Void) {
-        source.schedule(deadline: .now() + 1, repeating: 1, leeway: .milliseconds(200))
-        source.setEventHandler(handler: tick)
-        source.activate()
-    }
-
-    func cancel() { source.cancel() }
 }

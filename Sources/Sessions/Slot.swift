@@ -5,7 +5,8 @@ import Synchronization
 ///
 /// The address range is reserved at once, the file's blocks only as they are asked for
 /// (`reserve`), because touching a mapped page that a full tmpfs cannot back kills the process.
-/// The file and the mapping go with the last reference; who still reads it keeps it alive.
+/// The mapping goes with the last reference; who still reads it keeps it alive. The file's name
+/// stays until `discard`, so that a process after this one finds the published slots.
 ///
 /// `@unchecked Sendable`: the bytes are written by the one upload whose turn it is, while the slot
 /// is nobody's current revision and has no pins, and are unchanged otherwise; the rest is atomic
@@ -14,6 +15,8 @@ final class Slot: @unchecked Sendable {
     /// Blocks are reserved in pieces of this size.
     private static let segmentBytes = 4 * 1024 * 1024
 
+    /// The number in its name, which no other slot of the average has had.
+    let number: Int
     let path: String
     let fileDescriptor: Int32
     let base: UnsafeMutableRawPointer
@@ -24,20 +27,23 @@ final class Slot: @unchecked Sendable {
     /// One flag per segment; changed only by the upload that owns the slot.
     private var reserved: [Bool]
 
+    /// Where the slot file of this number lies.
+    static func path(in directory: String, average: String, number: Int) -> String {
+        "\(directory)/\(average).\(number).safetensors"
+    }
+
     /// Creates the file, of which nothing is reserved yet.
-    init(path: String, byteCount: Int) throws(SessionError) {
+    init(creating path: String, number: Int, byteCount: Int) throws(SessionError) {
         precondition(byteCount > 0)
         let fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard fd >= 0 else { throw .insufficientStorage(detail: "creating \(path): \(Slot.lastError())") }
-        guard ftruncate(fd, byteCount) == 0,
-            let base = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0),
-            base != MAP_FAILED
-        else {
-            let reason = Slot.lastError()
+        guard fd >= 0 else { throw Slot.failure("creating", path) }
+        guard ftruncate(fd, byteCount) == 0, let base = Slot.map(fd, byteCount) else {
+            let failure = Slot.failure("mapping", path)
             close(fd)
             unlink(path)
-            throw .insufficientStorage(detail: "mapping \(byteCount) bytes of \(path): \(reason)")
+            throw failure
         }
+        self.number = number
         self.path = path
         self.byteCount = byteCount
         self.base = base
@@ -46,10 +52,40 @@ final class Slot: @unchecked Sendable {
         reserved = Array(repeating: false, count: segments)
     }
 
+    /// Opens a slot that a process before this one completed; nil when it is missing, or of
+    /// another size.
+    init?(opening path: String, number: Int, byteCount: Int) {
+        let fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+        guard fd >= 0 else { return nil }
+        var status = stat()
+        // A hole would have no memory behind it, and touching it on a full tmpfs would kill us.
+        guard fstat(fd, &status) == 0, status.st_size == byteCount,
+            posix_fallocate(fd, 0, byteCount) == 0, let base = Slot.map(fd, byteCount)
+        else {
+            close(fd)
+            return nil
+        }
+        self.number = number
+        self.path = path
+        self.byteCount = byteCount
+        self.base = base
+        fileDescriptor = fd
+        reserved = [true]
+        isWhollyReserved = true
+    }
+
     deinit {
         munmap(base, byteCount)
         close(fileDescriptor)
-        discard()
+    }
+
+    private static func map(_ fd: Int32, _ byteCount: Int) -> UnsafeMutableRawPointer? {
+        let base = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+        return base == MAP_FAILED ? nil : base
+    }
+
+    private static func failure(_ operation: String, _ path: String) -> SessionError {
+        .insufficientStorage(detail: "\(operation) \(path): \(String(cString: strerror(errno)))")
     }
 
     /// Removes the file's name; its bytes live until the last reference goes.
@@ -65,7 +101,7 @@ final class Slot: @unchecked Sendable {
     /// Backs `range`, rounded up to segments, with memory and faults it in, so that the fold does
     /// not pay for it. May take long: not for a lane.
     func reserve(_ range: Range<Int>) throws(SessionError) {
-        guard !range.isEmpty else { return }
+        guard !range.isEmpty, !isWhollyReserved else { return }
         for segment in segments(of: range) where !reserved[segment] {
             let start = segment * Slot.segmentBytes
             let count = min(Slot.segmentBytes, byteCount - start)
@@ -88,10 +124,8 @@ final class Slot: @unchecked Sendable {
 
     /// Bytes of memory that the file holds.
     var reservedByteCount: Int {
-        reserved.enumerated().reduce(0) { sum, entry in
-            let start = entry.offset * Slot.segmentBytes
-            return sum + (entry.element ? min(Slot.segmentBytes, byteCount - start) : 0)
-        }
+        if isWhollyReserved { return byteCount }
+        return min(byteCount, reserved.count { $0 } * Slot.segmentBytes)
     }
 
     // MARK: Readers
@@ -107,8 +141,6 @@ final class Slot: @unchecked Sendable {
     fileprivate func removePin() { pins.subtract(1, ordering: .releasing) }
 
     fileprivate func abandon() { mayStillBeRead.store(true, ordering: .releasing) }
-
-    private static func lastError() -> String { String(cString: strerror(errno)) }
 }
 
 /// Holds a slot's bytes as they are while it is alive. May be used from any thread.

@@ -37,6 +37,12 @@ struct SlotHeader: Sendable {
         revisionOffset = SlotHeader.valueOffset(of: "revision", in: header)
     }
 
+    init(_ layout: ModelLayout, session: String, _ average: AverageSettings) {
+        self.init(
+            tensors: layout.entries.map(\.stored), session: session, average: average.name,
+            strategy: average.strategyDescription)
+    }
+
     /// The header of the same average with other tensors, for a converted file.
     func withTensors(_ tensors: [TensorSpec]) -> SlotHeader {
         SlotHeader(tensors: tensors, session: session, average: average, strategy: strategy)
@@ -71,7 +77,8 @@ struct SlotHeader: Sendable {
     private static func valueOffset(of key: String, in header: [UInt8]) -> Int {
         let field = Array("\"\(key)\":\"\(blank)\"".utf8)
         for start in 0..<header.count - field.count
-        where header[start] == field[0] && header[start..<start + field.count].elementsEqual(field) {
+        where header[start] == field[0] && header[start..<start + field.count].elementsEqual(field)
+        {
             return start + key.utf8.count + 4
         }
         preconditionFailure("the header written has no metadata field \(key)")

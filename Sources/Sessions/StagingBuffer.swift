@@ -18,6 +18,11 @@ final class ByteBudget: Sendable {
         return false
     }
 
+    /// Takes `count` bytes that are held already, even beyond the limit.
+    func takeAnyway(_ count: Int) {
+        used.add(count, ordering: .relaxed)
+    }
+
     func give(back count: Int) {
         used.subtract(count, ordering: .relaxed)
     }

@@ -70,6 +70,8 @@ public final class Upload: @unchecked Sendable, Turn {
     private var isBodyComplete = false
     private var isAborted = false
     private var fingerprint: RequestFingerprint.Body?
+    /// The change that is being written to the data directory.
+    private var sealed: SessionChange?
     /// The answer that waits for the end of a body nobody needs.
     private var droppedAnswer: [UInt8]?
     /// Body bytes taken, and whether the service is the one that pauses: read by the lease's timer.
@@ -268,6 +270,7 @@ public final class Upload: @unchecked Sendable, Turn {
         guard phase == .working else { return }
         if isAborted { return end() }
         if case .failure(let error) = result { return fail(error) }
+        if let sealed { return publish(sealed) }
         phase = decoder.header == nil ? .readingHeader : .folding
         isBodyComplete ? commit() : client.resumeBody()
     }
@@ -279,7 +282,22 @@ public final class Upload: @unchecked Sendable, Turn {
             do { try decoder.finish() } catch { throw .model(error) }
             guard let job else { return }
             if let nonFinite = job.nonFinite { throw nonFinite }
-            let answer = try session.commit(self, job, fingerprint: fingerprint)
+            let change = session.seal(job, of: request, fingerprint: fingerprint)
+            guard session.settings.durability == .disk else { return publish(change) }
+            sealed = change
+            let session = session
+            work { () throws(SessionError) in
+                try session.makeDurable(change, slots: job.sealedSlots)
+            }
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func publish(_ change: SessionChange) {
+        guard let job else { return }
+        do throws(SessionError) {
+            let answer = try session.commit(self, job, change)
             phase = .ended
             self.job = nil
             client.answer(.success(answer))

@@ -60,7 +60,8 @@ final class UploadPlan: Sendable {
         for (tensor, target) in zip(header.tensors, targets) {
             let size = target.uploadedType.byteCount
             let start = max(body.lowerBound, tensor.byteOffset) - tensor.byteOffset
-            let end = min(body.upperBound, tensor.byteOffset + tensor.spec.byteCount) - tensor.byteOffset
+            let end =
+                min(body.upperBound, tensor.byteOffset + tensor.spec.byteCount) - tensor.byteOffset
             guard start < end else { continue }
             let first = start / size
             let last = (end + size - 1) / size

@@ -29,7 +29,8 @@ struct Serve: ParsableCommand {
             try directories.create()
             Self.reportMachine(settings, directories, logger)
             service = try PolyakService(
-                limits: settings.limits, runtimeDirectory: directories.runtime, logger: logger)
+                limits: settings.limits, dataDirectory: directories.data,
+                runtimeDirectory: directories.runtime, logger: logger)
             server = try Self.startServer(settings, service, logger)
         } catch {
             StandardError.write("polyak: cannot start: \(error)\n")
@@ -46,6 +47,7 @@ struct Serve: ParsableCommand {
         service.beginShutdown()
         Task.detached {
             await server.shutdown(grace: settings.limits.shutdownGrace)
+            service.close()
             logger.info("stopped")
             Foundation.exit(EXIT_SUCCESS)
         }

@@ -159,6 +159,13 @@ extension Setting {
             "reports", .count(\.limits.reports, 1...100_000_000),
             "Epoch reports that one session takes."),
         Setting(
+            "checkpoint-interval",
+            .duration(\.limits.checkpointInterval, .milliseconds(10) ... .seconds(86400)),
+            """
+            How often changed sessions are written to the data directory in the background. Losing \
+            the machine loses at most this much of a session whose durability is `process`.
+            """),
+        Setting(
             "history", .count(\.limits.history, 0...10_000_000),
             "Epoch reports of one session that are kept to be shown; the oldest go first."),
         Setting(

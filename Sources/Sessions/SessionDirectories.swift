@@ -1,0 +1,54 @@
+import Storage
+
+/// The two directories that sessions live in, each locked by one process.
+///
+/// `data` holds what survives a power cut: its identity, and per session a `DurableCopy`.
+/// `runtime`, on a tmpfs, holds what survives the process: in a directory named by the data
+/// directory's identity, per session the slots and the journal. Constant; any thread.
+final class SessionDirectories: Sendable {
+    /// The stop before this start left every session's last revision in `data`.
+    let wasStoppedCleanly: Bool
+    private let data: String
+    private let runtime: String
+    private let locks: [DirectoryLock]
+
+    /// Makes what is missing.
+    ///
+    /// - Throws: `StorageError`, also when another process has one of the directories.
+    init(data: String, runtime: String) throws(StorageError) {
+        try Directories.create(data)
+        try Directories.create(runtime)
+        locks = [try DirectoryLock(directory: data), try DirectoryLock(directory: runtime)]
+        let identity = try Directories.identity(of: data)
+        self.data = data + "/sessions"
+        try Directories.create(self.data)
+        self.runtime = "\(runtime)/\(identity)"
+        try Directories.create(self.runtime)
+        cleanMark = data + "/stopped-cleanly"
+        wasStoppedCleanly = Directories.exists(cleanMark)
+        // From the first change on it would be a lie.
+        if wasStoppedCleanly { try Directories.removeDurably(cleanMark) }
+    }
+
+    private let cleanMark: String
+
+    /// Says for the next start that every session's last revision is in the data directory.
+    func markStoppedCleanly() throws(StorageError) {
+        try RecordFile.write([], to: cleanMark, durable: true)
+    }
+
+    /// The names of the directories of all sessions that either place knows.
+    func sessionDirectories() throws(StorageError) -> [String] {
+        let names = try Directories.entries(of: data) + Directories.entries(of: runtime)
+        return Set(names.filter { $0.contains("@") }).sorted()
+    }
+
+    func runtimeDirectory(_ name: String) -> String { "\(runtime)/\(name)" }
+
+    func dataDirectory(_ name: String) -> String { "\(data)/\(name)" }
+
+    /// A directory name for a new session: no other session, alive or deleted, has had it.
+    static func makeName(session: String, incarnation: String) -> String {
+        "\(session)@\(incarnation)"
+    }
+}
