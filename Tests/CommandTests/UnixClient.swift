@@ -1,6 +1,7 @@
 import Foundation
 
-/// A blocking Unix socket: a stream to a service, or a place where datagrams arrive.
+/// A blocking Unix socket: a stream to a service, or a place where datagrams arrive. A wait of half
+/// a minute is a failure.
 final class UnixClient {
     struct Failure: Error {
         var code = errno
@@ -12,6 +13,7 @@ final class UnixClient {
         fd = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         let status = Self.withAddress(Array(path.utf8)) { connect(fd, $0, $1) }
         guard fd >= 0, status == 0 else { throw Failure() }
+        limitWaits()
     }
 
     /// A name that begins with NUL is an abstract one.
@@ -19,10 +21,16 @@ final class UnixClient {
         fd = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
         let status = Self.withAddress(name) { bind(fd, $0, $1) }
         guard fd >= 0, status == 0 else { throw Failure() }
+        limitWaits()
     }
 
     deinit {
         close(fd)
+    }
+
+    private func limitWaits() {
+        var limit = timeval(tv_sec: 30, tv_usec: 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 
     /// Sends a request and gives what comes next.
