@@ -24,8 +24,8 @@ extension Setting {
         Setting(
             "data-directory", .directory(\.dataDirectory),
             """
-            What has to last lies here, on a disk. auto: $STATE_DIRECTORY (systemd), else \
-            $XDG_STATE_HOME/polyak, else ~/.local/state/polyak.
+            Where sessions are written so that they outlast the machine; on a disk. auto: \
+            $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/polyak, else ~/.local/state/polyak.
             """),
         Setting(
             "lanes", .count(\.lanes, 0...1024),

@@ -9,20 +9,20 @@ struct CodeScanner {
         case quotedName
     }
 
-    private let text: [Character]
+    private let text: [UInt8]
     private var index = 0
     private var modes: [Mode] = [.code(parentheses: nil)]
-    private var output: [Character] = []
+    private var output: [UInt8] = []
 
-    /// `text` with everything that is not code replaced by spaces; line breaks stay.
+    /// `text` with each byte that is not code replaced by a space; line breaks stay.
     static func code(of text: String) -> String {
         var scanner = CodeScanner(text)
         while scanner.index < scanner.text.count { scanner.step() }
-        return String(scanner.output)
+        return String(decoding: scanner.output, as: UTF8.self)
     }
 
     private init(_ text: String) {
-        self.text = Array(text)
+        self.text = Array(text.utf8)
     }
 
     private mutating func step() {
@@ -32,7 +32,7 @@ struct CodeScanner {
         case .lineComment: stepLineComment()
         case .blockComment(let depth): stepBlockComment(depth)
         case .quotedName:
-            if text[index] == "`" { modes.removeLast() }
+            if text[index] == UInt8(ascii: "`") { modes.removeLast() }
             blank(1)
         }
     }
@@ -45,15 +45,15 @@ struct CodeScanner {
         } else if let opening = stringOpening() {
             modes.append(.string(hashes: opening.hashes, isMultiline: opening.isMultiline))
             blank(opening.hashes + (opening.isMultiline ? 3 : 1))
-        } else if text[index] == "`" {
+        } else if text[index] == UInt8(ascii: "`") {
             modes.append(.quotedName)
             blank(1)
-        } else if let parentheses, text[index] == ")", parentheses == 0 {
+        } else if let parentheses, text[index] == UInt8(ascii: ")"), parentheses == 0 {
             modes.removeLast()
             blank(1)
         } else {
             if let parentheses {
-                let change = text[index] == "(" ? 1 : text[index] == ")" ? -1 : 0
+                let change = at("(") ? 1 : at(")") ? -1 : 0
                 modes[modes.count - 1] = .code(parentheses: parentheses + change)
             }
             keep()
@@ -77,7 +77,7 @@ struct CodeScanner {
     }
 
     private mutating func stepLineComment() {
-        if text[index].isNewline { modes.removeLast() }
+        if text[index] == 0x0A { modes.removeLast() }
         blank(1)
     }
 
@@ -95,16 +95,18 @@ struct CodeScanner {
     }
 
     private func stringOpening() -> (hashes: Int, isMultiline: Bool)? {
+        let quote = UInt8(ascii: "\"")
         var end = index
-        while end < text.count, text[end] == "#" { end += 1 }
-        guard end < text.count, text[end] == "\"" else { return nil }
-        let isMultiline = end + 2 < text.count && text[end + 1] == "\"" && text[end + 2] == "\""
+        while end < text.count, text[end] == UInt8(ascii: "#") { end += 1 }
+        guard end < text.count, text[end] == quote else { return nil }
+        let isMultiline = end + 2 < text.count && text[end + 1] == quote && text[end + 2] == quote
         return (end - index, isMultiline)
     }
 
     private func at(_ wanted: String) -> Bool {
-        index + wanted.count <= text.count
-            && wanted.elementsEqual(text[index..<index + wanted.count])
+        let bytes = wanted.utf8
+        return index + bytes.count <= text.count
+            && zip(bytes, text[index...]).allSatisfy { $0 == $1 }
     }
 
     private mutating func keep() {
@@ -114,7 +116,7 @@ struct CodeScanner {
 
     private mutating func blank(_ count: Int) {
         for _ in 0..<count where index < text.count {
-            output.append(text[index].isNewline ? text[index] : " ")
+            output.append(text[index] == 0x0A ? 0x0A : 0x20)
             index += 1
         }
     }

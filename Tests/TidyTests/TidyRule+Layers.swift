@@ -10,20 +10,22 @@ extension TidyRule {
         "Storage": ["CPlatform", "CChecksum", "Glibc"],
         "HTTPWire": ["ServiceLimits", "Synchronization", "Glibc.time"],
         "Transport": [
-            "HTTPWire", "ServiceLimits", "CPlatform", "Logging", "Synchronization", "Dispatch",
-            "Foundation", "Glibc",
+            "HTTPWire", "ServiceLimits", "CPlatform", "Logging", "Synchronization", "Glibc",
         ],
         "Sessions": [
-            "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits", "CPlatform",
-            "Logging", "Synchronization", "Dispatch", "Foundation", "Glibc",
+            "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits", "Storage",
+            "Logging", "Synchronization", "Dispatch", "Glibc",
         ],
         "Service": [
-            "HTTPWire", "Sessions", "Averaging", "TensorFormats", "Tensors", "StrictJSON",
-            "ServiceLimits", "Logging", "Synchronization", "Dispatch", "Foundation",
+            "HTTPWire", "Sessions", "Storage", "Averaging", "TensorFormats", "Tensors",
+            "StrictJSON", "ServiceLimits", "COpenSSL", "Logging", "Synchronization", "Dispatch",
         ],
         "polyak": [
             "Transport", "Service", "Sessions", "ServiceLimits", "HTTPWire", "ArgumentParser",
             "Logging", "Yams", "Foundation",
+        ],
+        "polyak-bench": [
+            "CBench", "COpenSSL", "ArgumentParser", "Synchronization", "Foundation", "Glibc",
         ],
     ]
 
