@@ -2,7 +2,7 @@
 public struct TriggerState: Sendable, Equatable {
     /// Nil until averaging begins; never changes afterwards.
     public private(set) var start: Start?
-    /// The losses the trigger has seen, oldest first. Only NTA keeps them, and only up to the start.
+    /// The losses the trigger has seen, oldest first. NTA alone keeps them, up to the start.
     public private(set) var losses: [Double]
 
     /// The state at creation.

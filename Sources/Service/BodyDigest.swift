@@ -1,7 +1,7 @@
 import COpenSSL
 import Sessions
 
-/// The part of a request's fingerprint that its body makes: SHA-256 up to a size, the length beyond.
+/// The body's part of a request's fingerprint: SHA-256 up to a size, the length beyond.
 ///
 /// Used by one thread at a time.
 final class BodyDigest {

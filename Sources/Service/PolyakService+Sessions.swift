@@ -162,7 +162,7 @@ extension PolyakService {
         if let coding = request.fields.list("content-encoding"), coding.lowercased() != "identity" {
             throw Refusal(
                 ProblemKind.unsupportedFormat.problem(
-                    "Content-Encoding \(coding.prefix(64)) is not supported: send the body as it is",
+                    "Content-Encoding \(coding.prefix(64)) is not supported: send the body plain",
                     fields: [("Accept-Encoding", "identity")]))
         }
     }

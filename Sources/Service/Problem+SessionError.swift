@@ -15,7 +15,8 @@ extension Problem {
                     + "or DELETE it first")
         case .averageNotFound(let average, let known):
             self = ProblemKind.averageNotFound.problem(
-                "there is no average \"\(average)\"; this session has \(known.joined(separator: ", "))"
+                "there is no average \"\(average)\"; this session has "
+                    + known.joined(separator: ", ")
             )
         case .averagingNotStarted(let detail):
             self = ProblemKind.averagingNotStarted.problem(detail)

@@ -6,8 +6,11 @@ import Synchronization
 /// Immutable once it is published. The name stays until `discard`, the bytes until the last
 /// reference goes.
 public final class CachedFile: Sendable {
+    /// Open for reading; it closes with this object.
     public let fileDescriptor: Int32
+    /// The file's length.
     public let byteCount: Int
+    /// As the trainer sent it.
     public let contentType: String
     /// The number in its name, which no other cached file of the session has had.
     let number: Int

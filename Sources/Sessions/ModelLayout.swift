@@ -4,6 +4,7 @@ public import Tensors
 /// What the first folded model fixes for a session: names, shapes, order, what is averaged, and in
 /// which type (strategies.md section 3). Immutable, so it crosses threads freely.
 public final class ModelLayout: Sendable {
+    /// One tensor of the layout.
     public struct Entry: Sendable {
         /// Name, shape and element type of the first upload.
         public let model: TensorSpec
@@ -18,6 +19,7 @@ public final class ModelLayout: Sendable {
 
     /// Canonical order: wider accumulator types first, then by name in byte order.
     public let entries: [Entry]
+    /// Length of the data section as stored.
     public let dataByteCount: Int
     private let indices: [String: Int]
 
@@ -49,8 +51,10 @@ public final class ModelLayout: Sendable {
         dataByteCount = offset
     }
 
+    /// The index in `entries` of the tensor of this name.
     public func index(of tensor: String) -> Int? { indices[tensor] }
 
+    /// Elements of all tensors.
     public var elementCount: Int { entries.reduce(0) { $0 + $1.model.elementCount } }
 }
 

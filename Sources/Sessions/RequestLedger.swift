@@ -86,12 +86,15 @@ struct RequestsInFlight {
 /// What makes two requests under one idempotency key the same: method, path, sorted query and media
 /// type in `head`, and the SHA-256 of a body up to `Limits.fingerprintBytes`, else its length.
 public struct RequestFingerprint: Sendable, Equatable {
+    /// What is compared of the body.
     public enum Body: Sendable, Equatable {
         case sha256([UInt8])
         case length(Int)
     }
 
+    /// Method, path, sorted query and media type in one text.
     public var head: String
+    /// The body's digest, or its length.
     public var body: Body
 
     public init(head: String, body: Body) {

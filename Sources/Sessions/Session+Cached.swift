@@ -38,6 +38,7 @@ extension Session {
         }
     }
 
+    /// A trainer's cached weights; who holds them can read them whatever happens to the session.
     public func cachedFile(of trainer: String) throws(SessionError) -> CachedFile {
         guard let file = state.withLock({ $0.cachedFiles[trainer] }) else {
             throw .cachedNotFound(trainer: trainer)

@@ -6,13 +6,17 @@ public import Tensors
 
 /// One revision of an average, which does not change while this is held. Any thread.
 public struct PublishedModel: Sendable {
+    /// The session's name.
     public let session: String
+    /// The average's name.
     public let average: String
+    /// The session's incarnation, for entity tags.
     public let incarnation: String
     /// The session's revision at which the average last changed.
     public let revision: Int
     /// Models in the average.
     public let count: Int
+    /// Which tensors the file holds, and where.
     public let layout: ModelLayout
     /// Holds the bytes; keep it as long as they are read.
     public let pin: SlotPin
@@ -22,7 +26,9 @@ public struct PublishedModel: Sendable {
     public var fileDescriptor: Int32 { pin.slot.fileDescriptor }
     /// Where the file is mapped.
     public var base: UnsafeRawPointer { UnsafeRawPointer(pin.slot.base) }
+    /// Where the data section begins.
     public var headerByteCount: Int { header.byteCount }
+    /// The file's length.
     public var byteCount: Int { pin.slot.byteCount }
 
     /// Where a tensor's elements of the stored type are.

@@ -36,7 +36,9 @@ public final class Session: Sendable {
         var durableCached: Set<Int>
     }
 
+    /// The session's id in the API.
     public let name: String
+    /// As created, with defaults filled in.
     public let settings: SessionSettings
     /// Random, new at creation and whenever an older revision had to be gone back to.
     public let incarnation: String

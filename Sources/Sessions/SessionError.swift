@@ -1,6 +1,7 @@
 public import TensorFormats
 
-/// Why the sessions layer refused a request. Nothing that was accepted before is changed by any of them.
+/// Why the sessions layer refused a request. Nothing that was accepted before is changed by any of
+/// them.
 public enum SessionError: Error, Sendable, Equatable {
     case sessionNotFound(session: String)
     case sessionExists(session: String)
@@ -8,7 +9,7 @@ public enum SessionError: Error, Sendable, Equatable {
     case averagingNotStarted(detail: String)
     case tensorNotFound(tensor: String)
     case cachedNotFound(trainer: String)
-    /// A setting is missing, unknown or out of range; `key` is its path, such as `averages.main.eta`.
+    /// A setting is missing, unknown or out of range; `key` is its path: `averages.main.eta`.
     case invalidSettings(key: String, given: String, allowed: String)
     case invalidReport(detail: String)
     case staleStep(trainer: String, given: Int, last: Int)

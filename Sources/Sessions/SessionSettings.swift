@@ -6,15 +6,21 @@ public import StrictJSON
 public struct SessionSettings: Sendable, Equatable {
     /// In byte order of their names.
     public var averages: [AverageSettings]
+    /// The type that averages are kept in.
     public var accumulator: AccumulatorSetting
+    /// Whether NaN and infinity may enter an average.
     public var nonFinite: NonFiniteSetting
+    /// What an acknowledged change survives.
     public var durability: DurabilitySetting
 }
 
 /// One named average: how much of each model goes in, and from when on.
 public struct AverageSettings: Sendable, Equatable {
+    /// The average's id in the API.
     public var name: String
+    /// How much of each model goes in.
     public var rule: Rule
+    /// When averaging begins.
     public var trigger: Trigger
 }
 
@@ -35,8 +41,10 @@ public enum DurabilitySetting: String, Sendable, CaseIterable {
 /// Names of sessions and averages: 1–128 of `A-Z a-z 0-9 . _ -`, not starting with a dot, so that
 /// they are safe as file names.
 public enum ResourceName {
+    /// What is allowed, in words.
     public static let allowed = "1 to 128 of A-Z a-z 0-9 . _ -, not starting with a dot"
 
+    /// Whether `name` is allowed.
     public static func isValid(_ name: String) -> Bool {
         let bytes = name.utf8
         return (1...128).contains(bytes.count) && bytes.first != UInt8(ascii: ".")

@@ -6,6 +6,7 @@ import Synchronization
 
 /// All sessions of the service, and the directories they live in. Any thread.
 public final class SessionStore: Sendable {
+    /// What became of a creation.
     public enum Creation: Sendable {
         case created(Session)
         case existed(Session)
@@ -153,6 +154,9 @@ public final class SessionStore: Sendable {
 
     // MARK: Finding
 
+    /// The session of this name.
+    ///
+    /// - Throws: `sessionNotFound`, or `damaged` when its files cannot be read.
     public func session(_ name: String) throws(SessionError) -> Session {
         let result = state.withLock { state -> Result<Session, SessionError> in
             if let session = state.sessions[name] { return .success(session) }
@@ -251,6 +255,7 @@ public final class SessionStore: Sendable {
         for session in sessions { session.wakeAllWaiters() }
     }
 
+    /// Whether `beginShutdown` was called.
     public var isStopping: Bool { state.withLock { $0.isStopping } }
 
     /// Writes everything to the data directory. To be called when no request is served any more.

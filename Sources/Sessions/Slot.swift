@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// A file of the runtime directory that holds one revision of one average, mapped for its whole life.
+/// A file of the runtime directory that holds one revision of one average, mapped all its life.
 ///
 /// The address range is reserved at once, the file's blocks only as they are asked for
 /// (`reserve`), because touching a mapped page that a full tmpfs cannot back kills the process.

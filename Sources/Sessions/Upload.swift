@@ -15,8 +15,11 @@ public protocol UploadClient: AnyObject, Sendable {
 
 /// What the head of an upload says.
 public struct UploadRequest: Sendable {
+    /// Steps rise within one trainer.
     public var trainer: String
+    /// 0 or more; nil without one.
     public var step: Int?
+    /// `Idempotency-Key`; nil without one.
     public var idempotencyKey: String?
     /// `RequestFingerprint.head`, when there is a key.
     public var fingerprintHead: String

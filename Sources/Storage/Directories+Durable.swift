@@ -1,6 +1,7 @@
 import Glibc
 
 extension Directories {
+    /// Whether there is a file or directory of this name.
     public static func exists(_ path: String) -> Bool {
         access(path, F_OK) == 0
     }

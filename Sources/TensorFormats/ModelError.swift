@@ -12,6 +12,7 @@ public enum ModelError: Error, Sendable, Equatable {
         case malformed, unsupported, tooLarge
     }
 
+    /// The kind that decides the status of an answer.
     public var category: Category {
         switch self {
         case .malformed: .malformed

@@ -7,6 +7,7 @@ public import Tensors
 public final class SafetensorsHeader: Sendable {
     /// One tensor and where its data lies.
     public struct Entry: Sendable, Equatable {
+        /// Name, type and shape.
         public let spec: TensorSpec
         /// The position of its first byte within the data, which begins after the header.
         public let byteOffset: Int
