@@ -27,6 +27,11 @@ final class RunningCommand {
         try process.run()
     }
 
+    /// A test that failed before the end leaves no process behind.
+    deinit {
+        if process.isRunning { send(SIGKILL) }
+    }
+
     /// `polyak serve` on the socket in the folder, ready.
     static func service(environment: [String: String] = [:]) throws -> RunningCommand {
         let running = try RunningCommand(

@@ -61,7 +61,7 @@ extension TidyRule {
             bad: ("Tests/python/test_a.py", "import time\nif True:\n    time.sleep(1)", 3),
             good: (
                 "Tests/ATests/A.swift",
-                "asleep() // sleep(1)\nwhile !a() {\n    guard b else { return }\n    usleep(500)\n}"
+                "asleep() // sleep(1)\nwhile !a() {\n    b()\n    usleep(500)\n}"
             )
         ) { file in
             guard file.isTest else { return [] }
