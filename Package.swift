@@ -56,7 +56,8 @@ let package = Package(
         module(
             "Service",
             [
-                "HTTPWire", "Sessions", "Storage", "Averaging", "TensorFormats", "Tensors", "StrictJSON",
+                "HTTPWire", "Sessions", "Storage", "Averaging", "TensorFormats", "Tensors",
+                "StrictJSON",
                 "ServiceLimits", "COpenSSL", log,
             ]),
         .executableTarget(
