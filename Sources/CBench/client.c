@@ -6,13 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "CBench.h"
 #include "http.h"
 
+// Connected, with a bound on every wait: a server that hangs must not hang the benchmark too.
 static int finish(int fd, int failed) {
+    struct timeval wait = {.tv_sec = 60};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
     if (!failed) return fd;
     int error = errno;
     close(fd);

@@ -11,20 +11,39 @@ final class Connection: @unchecked Sendable {
         let text: String
     }
 
-    private let fd: Int32
-    private let kept = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
-
-    init(port: Int) throws(BenchError) {
-        fd = try BenchError.check("connect to port \(port)", bench_connect_port(Int32(port)))
+    private enum Address {
+        case port(Int)
+        case path(String)
     }
 
-    init(path: String) throws(BenchError) {
-        fd = try BenchError.check("connect to \(path)", bench_connect_path(path))
+    private let address: Address
+    /// Opened by the first request: a server may drop a connection on which none comes for long.
+    private var fd: Int32 = -1
+    private let kept = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
+
+    /// To a port of 127.0.0.1.
+    init(port: Int) {
+        address = .port(port)
+    }
+
+    /// To a Unix socket.
+    init(path: String) {
+        address = .path(path)
     }
 
     deinit {
-        close(fd)
+        if fd >= 0 { close(fd) }
         kept.deallocate()
+    }
+
+    func open() throws(BenchError) {
+        guard fd < 0 else { return }
+        switch address {
+        case .port(let port):
+            fd = try BenchError.check("connect to port \(port)", bench_connect_port(Int32(port)))
+        case .path(let path):
+            fd = try BenchError.check("connect to \(path)", bench_connect_path(path))
+        }
     }
 
     /// Sends a request and reads its answer; a body beyond 64 KiB is read and dropped.
@@ -42,6 +61,7 @@ final class Connection: @unchecked Sendable {
         _ method: String, _ target: String, fields: String = "",
         body: UnsafeRawBufferPointer? = nil, keeping room: UnsafeMutableRawBufferPointer
     ) throws(BenchError) -> bench_answer {
+        try open()
         let length = body.map { "Content-Length: \($0.count)\r\n" } ?? ""
         let head = "\(method) \(target) HTTP/1.1\r\nHost: localhost\r\n\(fields)\(length)\r\n"
         var answer = bench_answer()
@@ -75,6 +95,7 @@ final class Connection: @unchecked Sendable {
     }
 
     func redisSet(_ value: UnsafeRawBufferPointer) throws(BenchError) {
+        try open()
         try BenchError.check("SET", bench_redis_set(fd, value.baseAddress, value.count))
     }
 }

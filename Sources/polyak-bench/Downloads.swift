@@ -40,7 +40,7 @@ extension Bench {
     private func download(
         _ name: String, port: Int, target: String, _ size: ModelSize
     ) throws -> Variant {
-        let connection = try Connection(port: port)
+        let connection = Connection(port: port)
         return Variant(name: name) {
             try timed(size.uploadsPerSample) { _ in
                 let length = try connection.succeed("GET", target).length

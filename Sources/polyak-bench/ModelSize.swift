@@ -30,4 +30,17 @@ struct ModelSize {
             try Model(elements: elements, tensors: tensors, type: type, seed: UInt64(seed))
         }
     }
+
+    /// Times the uploads of each sample, taking the models by turns.
+    func variant(
+        _ name: String, _ models: [Model], _ upload: @escaping (Model) throws -> Void
+    ) -> Variant {
+        var uploaded = 0
+        return Variant(name: name) {
+            try timed(uploadsPerSample) { _ in
+                try upload(models[uploaded % models.count])
+                uploaded += 1
+            }
+        }
+    }
 }

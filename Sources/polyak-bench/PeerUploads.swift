@@ -7,10 +7,10 @@ extension Bench {
         let models = try size.models(.float32)
         let session = try Session("peers", service: service)
         let trainer = try session.addTrainer()
-        var variants = [Variant(name: "polyak") { try size.sample(models, trainer.upload) }]
+        var variants = [size.variant("polyak", models, trainer.upload)]
         var comparisons: [Comparison] = []
         func add(_ name: String, _ limit: Double?, _ upload: @escaping (Model) throws -> Void) {
-            variants.append(Variant(name: name) { try size.sample(models, upload) })
+            variants.append(size.variant(name, models, upload))
             comparisons.append(Comparison("polyak", to: name, .speed(atLeast: limit)))
         }
 
@@ -24,14 +24,14 @@ extension Bench {
                     folder: folder)
             }
             guard let started else { continue }
-            let connection = try Connection(port: started.port)
+            let connection = Connection(port: started.port)
             add(name, quick ? nil : limit) { model in
                 _ = started
                 try connection.succeed("POST", "/parameters", body: model.data)
             }
         }
         if let redis = peer("redis", { try Peer.redis(folder: folder) }) {
-            let connection = try Connection(port: redis.port)
+            let connection = Connection(port: redis.port)
             add("redis SET", quick ? nil : 2.2) { model in
                 _ = redis
                 try connection.redisSet(model.data)
@@ -40,7 +40,7 @@ extension Bench {
         let root = folder.path + "/put"
         try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
         if let nginx = peer("nginx", { try Peer.nginx(root: root, folder: folder) }) {
-            let connection = try Connection(port: nginx.port)
+            let connection = Connection(port: nginx.port)
             add("nginx PUT", nil) { model in
                 _ = nginx
                 try connection.succeed("PUT", "/model", body: model.data)

@@ -18,7 +18,7 @@ final class Peer {
         let port = Int(try BenchError.check("find a port", bench_free_port()))
         self.port = port
         process = try ChildProcess(try command(port), log: "\(folder.path)/\(name).log")
-        _ = try process.awaitReady { _ in try? Connection(port: port) }
+        _ = try process.awaitReady { _ in try? Connection(port: port).open() }
     }
 
     /// nginx with two workers: `/livez`, files of `root` by sendfile, and PUT into it.

@@ -13,26 +13,20 @@ extension Bench {
         let file = try write(models[0], as: "model")
         defer { unlink(file) }
         let floor = try floor(serving: file)
-        let discarding = try Connection(port: floor.port)
+        let discarding = Connection(port: floor.port)
         let send: (Model) throws -> Void = { model in
             try discarding.succeed("POST", "/", body: UnsafeRawBufferPointer(model.file.bytes))
         }
-        let path = session.averagePath
-        let polyakPort = service.port
         report.add(
             try contest(
                 "upload \(size.name) F32 during GETs of it", bytes: size.bytes, rounds: rounds,
                 variants: [
-                    Variant(name: "floor, alone") { try size.sample(models, send) },
-                    Variant(name: "floor, read from") {
-                        try whileReading(port: floor.port, "/") { try size.sample(models, send) }
-                    },
-                    Variant(name: "polyak, alone") { try size.sample(models, trainer.upload) },
-                    Variant(name: "polyak, read from") {
-                        try whileReading(port: polyakPort, path) {
-                            try size.sample(models, trainer.upload)
-                        }
-                    },
+                    size.variant("floor, alone", models, send),
+                    size.variant("floor, read from", models, send)
+                        .whileReading(port: floor.port, "/"),
+                    size.variant("polyak, alone", models, trainer.upload),
+                    size.variant("polyak, read from", models, trainer.upload)
+                        .whileReading(port: service.port, session.averagePath),
                 ],
                 comparisons: [
                     Comparison("floor, read from", to: "floor, alone", .time(atMost: nil)),
@@ -42,25 +36,27 @@ extension Bench {
     }
 }
 
-/// Runs `operation` while a thread GETs `target` over and over, from its first answer on.
-private func whileReading(
-    port: Int, _ target: String, _ operation: () throws -> Duration
-) throws -> Duration {
-    let reader = Reader()
-    let started = DispatchSemaphore(value: 0)
-    let ended = DispatchSemaphore(value: 0)
-    Thread.detachNewThread {
-        reader.run(port: port, target, started: started)
-        ended.signal()
+extension Variant {
+    /// The same while a thread GETs `target` over and over, from its first answer on.
+    fileprivate func whileReading(port: Int, _ target: String) -> Variant {
+        Variant(name: name) {
+            let reader = Reader()
+            let started = DispatchSemaphore(value: 0)
+            let ended = DispatchSemaphore(value: 0)
+            Thread.detachNewThread {
+                reader.run(port: port, target, started: started)
+                ended.signal()
+            }
+            started.wait()
+            defer {
+                reader.stopping.store(true, ordering: .relaxed)
+                ended.wait()
+            }
+            let duration = try sample()
+            if let failure = reader.failure.withLock({ $0 }) { throw failure }
+            return duration
+        }
     }
-    started.wait()
-    defer {
-        reader.stopping.store(true, ordering: .relaxed)
-        ended.wait()
-    }
-    let duration = try operation()
-    if let failure = reader.failure.withLock({ $0 }) { throw failure }
-    return duration
 }
 
 private final class Reader: Sendable {
@@ -69,7 +65,7 @@ private final class Reader: Sendable {
 
     func run(port: Int, _ target: String, started: DispatchSemaphore) {
         do throws(BenchError) {
-            let connection = try Connection(port: port)
+            let connection = Connection(port: port)
             try connection.succeed("GET", target)
             started.signal()
             while !stopping.load(ordering: .relaxed) { try connection.succeed("GET", target) }

@@ -9,7 +9,7 @@ struct Report: Encodable {
     private(set) var idleCost: IdleCost?
     private(set) var skipped: [String] = []
     /// Whether lines are printed as they come.
-    private var printing: Bool
+    private let printing: Bool
 
     private enum CodingKeys: String, CodingKey {
         case machine, quick, contests, checksums, idleCost, skipped

@@ -6,7 +6,6 @@ final class Session {
     let name: String
     private let service: Service
     private let decays: [Double]
-    private let control: Connection
     private(set) var trainers: [Trainer] = []
 
     /// Creates it with an exponential average for each decay, and else the default settings.
@@ -14,17 +13,19 @@ final class Session {
         self.name = name
         self.service = service
         self.decays = decays
-        control = try Connection(port: service.port)
         let averages = decays.enumerated().map { index, decay in
             #""a\#(index)":{"rule":{"name":"ema","decay":\#(decay)}}"#
         }
         let settings = #"{"averages":{\#(averages.joined(separator: ","))},"non_finite":"refuse"}"#
         try Array(settings.utf8).withUnsafeBytes { body in
-            _ = try control.succeed(
+            _ = try control().succeed(
                 "PUT", "/v1/sessions/\(name)", fields: "Content-Type: application/json\r\n",
                 body: body)
         }
     }
+
+    /// A fresh connection: one kept from the creation on may have idled too long by the end.
+    private func control() -> Connection { Connection(port: service.port) }
 
     /// The path of the first average.
     var averagePath: String { averagePath(0) }
@@ -34,7 +35,7 @@ final class Session {
     /// A trainer with a connection of its own.
     func addTrainer(unixSocket: Bool = false) throws -> Trainer {
         let connection =
-            try unixSocket
+            unixSocket
             ? Connection(path: service.socketPath) : Connection(port: service.port)
         let trainer = Trainer(session: name, number: trainers.count, connection: connection)
         trainers.append(trainer)
@@ -48,7 +49,7 @@ final class Session {
         let room = try TouchedBuffer(count: (uploads.first?.elements ?? 0) * 4 + 1 << 20)
         return try decays.indices.map { index in
             let oracle = Oracle(decay: decays[index], uploads: uploads)
-            let answer = try control.exchange("GET", averagePath(index), keeping: room.bytes)
+            let answer = try control().exchange("GET", averagePath(index), keeping: room.bytes)
             let body = UnsafeRawBufferPointer(rebasing: room.bytes.prefix(answer.length))
             guard answer.status == 200 else {
                 throw BenchError.unexpectedStatus(
@@ -63,7 +64,7 @@ final class Session {
     }
 
     func delete() throws {
-        try control.succeed("DELETE", "/v1/sessions/\(name)")
+        try control().succeed("DELETE", "/v1/sessions/\(name)")
     }
 }
 

@@ -9,7 +9,7 @@ extension Bench {
         let floor = try floor(serving: "/dev/null")
         for count in quick ? [1, 4] : [1, 4, 16] {
             let uploads = 16 / count
-            let discarding = try (0..<count).map { _ in try Connection(port: floor.port) }
+            let discarding = (0..<count).map { _ in Connection(port: floor.port) }
             let shared = try Session("trainers-shared-\(count)", service: service)
             let together = try (0..<count).map { _ in try shared.addTrainer() }
             let own = try (0..<count).map { index in

@@ -19,7 +19,7 @@ extension Bench {
         _ size: ModelSize, _ models: [Model], _ trainer: Trainer, unix: Trainer
     ) throws {
         let floor = try floor(serving: "/dev/null")
-        let discarding = try Connection(port: floor.port)
+        let discarding = Connection(port: floor.port)
         let limit: Double? =
             switch size.bytes {
             case ModelSize.huge.bytes: 1.10
@@ -30,16 +30,13 @@ extension Bench {
             try contest(
                 "upload \(size.name) F32, one average", bytes: size.bytes, rounds: rounds,
                 variants: [
-                    Variant(name: "floor: body dropped") {
-                        try size.sample(models) { model in
-                            try discarding.succeed(
-                                "POST", "/",
-                                fields: "Content-Type: application/vnd.safetensors\r\n",
-                                body: UnsafeRawBufferPointer(model.file.bytes))
-                        }
+                    size.variant("floor: body dropped", models) { model in
+                        try discarding.succeed(
+                            "POST", "/", fields: "Content-Type: application/vnd.safetensors\r\n",
+                            body: UnsafeRawBufferPointer(model.file.bytes))
                     },
-                    Variant(name: "polyak") { try size.sample(models, trainer.upload) },
-                    Variant(name: "polyak, Unix socket") { try size.sample(models, unix.upload) },
+                    size.variant("polyak", models, trainer.upload),
+                    size.variant("polyak, Unix socket", models, unix.upload),
                 ],
                 comparisons: [
                     Comparison("polyak", to: "floor: body dropped", .time(atMost: limit)),
@@ -55,8 +52,8 @@ extension Bench {
             try contest(
                 "upload \(size.name) of parameters, BF16 against F32", rounds: rounds,
                 variants: [
-                    Variant(name: "F32") { try size.sample(models, trainer.upload) },
-                    Variant(name: "BF16") { try size.sample(halves, other.upload) },
+                    size.variant("F32", models, trainer.upload),
+                    size.variant("BF16", halves, other.upload),
                 ],
                 comparisons: [
                     Comparison(
@@ -75,8 +72,8 @@ extension Bench {
                 "upload \(size.name) F32, four averages against one", bytes: size.bytes,
                 rounds: rounds,
                 variants: [
-                    Variant(name: "one average") { try size.sample(models, trainer.upload) },
-                    Variant(name: "four averages") { try size.sample(models, other.upload) },
+                    size.variant("one average", models, trainer.upload),
+                    size.variant("four averages", models, other.upload),
                 ],
                 comparisons: [
                     Comparison(
@@ -84,12 +81,5 @@ extension Bench {
                         .time(atMost: size.bytes == ModelSize.huge.bytes ? 2.4 : nil))
                 ]))
         try finish(session)
-    }
-}
-
-extension ModelSize {
-    /// Times the uploads of one sample, taking the models by turns.
-    func sample(_ models: [Model], _ upload: (Model) throws -> Void) rethrows -> Duration {
-        try timed(uploadsPerSample) { index in try upload(models[index % models.count]) }
     }
 }

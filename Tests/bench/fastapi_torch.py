@@ -27,5 +27,10 @@ async def parameters(request: Request):
 
 
 uvicorn.run(
-    application, host="127.0.0.1", port=int(sys.argv[1]), access_log=False, log_level="warning"
+    application,
+    host="127.0.0.1",
+    port=int(sys.argv[1]),
+    access_log=False,
+    log_level="warning",
+    timeout_keep_alive=75,
 )
