@@ -73,7 +73,8 @@ public enum ListenAddressError: Error, Equatable, CustomStringConvertible {
             "'\(text)' is ambiguous: an IPv6 address is written in brackets, [::1]:PORT"
         case .missingPath(let text): "'\(text)' has no path: write unix:/path"
         case .pathTooLong(let text):
-            "the path of '\(text)' is longer than the \(ListenAddress.longestPath) bytes of a socket address"
+            "the path of '\(text)' is longer than a socket address allows: "
+                + "\(ListenAddress.longestPath) bytes"
         }
     }
 }

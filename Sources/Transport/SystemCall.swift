@@ -63,7 +63,7 @@ enum Socket {
         count(fd, UInt(TIOCOUTQ))
     }
 
-    /// Whether a TCP peer has closed its sending side, be it that its end of stream was read here or
+    /// Whether a TCP peer has closed its sending side, be it that its end was read here or
     /// waits behind unread bytes.
     static func peerHasEnded(_ fd: Int32) -> Bool {
         // tcpi_state is the first byte of the answer, and all that is asked for.

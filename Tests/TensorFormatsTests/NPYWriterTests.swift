@@ -29,7 +29,8 @@ import Testing
             (.u64, [2], "'<u8', 'fortran_order': False, 'shape': (2,)", 0x76),
             (
                 .f32, [Int](repeating: 10, count: 11),
-                "'<f4', 'fortran_order': False, 'shape': (10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10)",
+                "'<f4', 'fortran_order': False, "
+                    + "'shape': (10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10)",
                 0x76
             ),
             (
