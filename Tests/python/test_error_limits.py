@@ -178,8 +178,8 @@ def test_after_sigterm_uploads_in_flight_finish_and_new_ones_are_refused(start_s
     status, _ = waiting.head()
     assert status in (100, 503)
     waiting.socket.close()
-    assert service.process.wait(30) == 0
     upload.socket.close()
+    assert service.process.wait(30) == 0
 
 
 def test_a_second_sigterm_ends_it_now(start_service):

@@ -112,11 +112,12 @@ def real_run():
 
 def _random_settings(random):
     epochs = int(random.integers(1, 25))
-    eta = random.choice([0, 0.5, 1, 3, 7.77, 0.001, 1 / 3, -0.5, 100]).item()
+    eta = random.choice([0, 0.5, 1, 3, 7.77, 0.001, 1 / 3, -0.5, 100, -0.999999, 1e15, 1e300]).item()
     fraction = random.choice([0, 0.05, 0.1, 0.2, 0.25, 0.5, 0.75, 0.9, 1]).item()
     if random.random() < 0.4:
         return {"strategy": "alpha_suffix", "epochs": epochs, "alpha": fraction, "eta": eta}
-    return {"strategy": "nta", "epochs": epochs, "n": int(random.integers(-1, 9)),
+    n = random.choice([-2**62, -1, 0, 1, 1, 2, 2, 3, 4, 5, 8, 2**62]).item()
+    return {"strategy": "nta", "epochs": epochs, "n": n,
             "maximize": bool(random.integers(2)), "last_n_trigger": bool(random.integers(2)),
             "eta": eta, "fallback_alpha": fraction}
 
@@ -158,7 +159,8 @@ def generated(seed):
                      tensor(random.integers(-2**62, 2**62, shapes[name]), "I64") for name in chosen}
             average.apply(model)
             note("apply")
-        loss = random.choice([1, 2, 2.5, 3, float(random.standard_normal())]).item()
+        loss = random.choice([1, 2, 2.5, 3, random.standard_normal(), 0.1, -0.0, 5e-324, 1e308,
+                              -1e308, 2.0**53 + 2]).item()
         step = epoch if random.random() < 0.9 else 0
         average.report(loss, step)
         note("trigger", loss, step)
