@@ -122,7 +122,7 @@ def test_a_body_without_progress_times_out_and_leaves_no_trace(start_service):
 
 
 def test_a_stalled_upload_gives_its_turn_to_those_who_wait(start_service):
-    service = start_service("--lease-window", "300ms")
+    service = start_service("--lease-window", "300ms", "--body-grace", "1h")
     with service.client() as client, client.session({"rule": {"name": "uniform"}}) as session:
         with service.raw() as stalled:
             stalled.send(upload_bytes(session.path, b"", "Expect: 100-continue",
