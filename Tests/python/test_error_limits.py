@@ -173,6 +173,7 @@ def test_after_sigterm_uploads_in_flight_finish_and_new_ones_are_refused(start_s
     waiting = service.raw()
     waiting.send(upload_bytes(session.path, b"", "Expect: 100-continue", length=len(GOOD)))
     service.process.terminate()
+    eventually(lambda: not accepts(service), "new connections, health checks too, are taken")
     # The one that has not sent its body has not begun: it may be refused or served.
     assert upload.ask(GOOD).status == 200, "the upload in flight finishes"
     status, _ = waiting.head()
@@ -195,6 +196,14 @@ def test_a_second_sigterm_ends_it_now(start_service):
             service.process.terminate()
             service.process.wait(10)
     service.discard()
+
+
+def accepts(service):
+    try:
+        service.raw().socket.close()
+    except ConnectionError:
+        return False
+    return True
 
 
 def client_is_closed(client):

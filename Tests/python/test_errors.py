@@ -119,7 +119,7 @@ BAD_SETTINGS = [
     ({"averages": {f"a{n}": {"rule": {"name": "uniform"}} for n in range(33)}}, "averages"),
     ({"strategy": "polynomial_decay", "accumulator": "BF16"}, "accumulator"),
     ({"strategy": "polynomial_decay", "non_finite": "ignore"}, "non_finite"),
-    ({"strategy": "polynomial_decay", "durability": "disk"}, "durability"),
+    ({"strategy": "polynomial_decay", "durability": "never"}, "durability"),
     ([], ""), ("nta", ""),
 ]
 
