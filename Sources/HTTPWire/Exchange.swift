@@ -61,6 +61,9 @@ public protocol Exchange: AnyObject, Sendable {
     func resumeBody()
     /// Continues a response whose source said `wait`. Harmless when it does not wait.
     func resumeResponse()
+    /// Gives up the answer, wherever it stands: the connection (HTTP/2: the stream) is reset, and
+    /// every slice of it is let go of. Does nothing once the answer's last byte was written.
+    func failResponse()
     /// Runs `work` on the connection's lane, soon; in order of the calls. Also after the client
     /// has gone.
     func onLane(_ work: @escaping @Sendable () -> Void)
@@ -121,7 +124,7 @@ public enum BodyPart {
 
 /// A range of an open file whose bytes do not change while `pin` is held.
 public struct FileSlice: Sendable {
-    /// An open descriptor; it stays open while `pin` is alive.
+    /// An open descriptor; it stays open until `pin` is told `sent`, or goes.
     public var fileDescriptor: Int32
     /// Where the file is mapped (its byte 0), if it is: for transports that cannot use sendfile.
     public var mapping: UnsafeRawPointerBox?
@@ -157,11 +160,18 @@ public struct FileSlice: Sendable {
     }
 }
 
-/// Keeps a slice's bytes unchanged and its descriptor open as long as it is referenced.
+/// Keeps a slice's bytes unchanged as long as it is referenced, and its descriptor and mapping open
+/// until it is `sent`.
 ///
 /// The transport drops its last reference when no reader can still refer to the file's pages:
 /// after that the bytes may be overwritten.
 public protocol SlicePin: AnyObject, Sendable {
+    /// Nothing on this side reads the file any more: the slice's last byte was handed to the
+    /// kernel, or none that is left ever will be. A local reader's socket may still refer to the
+    /// pages, which live on when the file is unlinked, unmapped and closed. Called at most once,
+    /// on the lane, and only for a slice that was sent by reference; not for one that is copied,
+    /// whose pin goes instead.
+    func sent()
     /// The transport gives up: a local reader may refer to the file's pages for ever (they sit in
     /// its socket buffer, even after this side has closed), so the file must be unlinked rather
     /// than written again. Called at most once for a slice, from any thread, before the

@@ -23,6 +23,15 @@ extension HTTP1Engine {
         link.host?.wake()
     }
 
+    /// The service has given up; what of the answer is written was cut.
+    func failResponse(_ exchange: HTTP1Exchange) {
+        guard self.exchange === exchange else { return }
+        self.exchange = nil
+        output = .idle
+        end(.reset)
+        link.host?.wake()
+    }
+
     public func nextOutput(now: ContinuousClock.Instant) -> EngineOutput {
         call(now) {
             if let ending { return Self.output(of: ending) }

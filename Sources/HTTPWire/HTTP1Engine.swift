@@ -110,6 +110,8 @@ public final class HTTP1Engine: WireEngine {
 
     public var isReceivingBody: Bool { phase == .body && sink != nil }
 
+    public var isReset: Bool { if case .reset = ending { true } else { false } }
+
     public var readDemand: ReadDemand {
         guard ending == nil else { return .none }
         switch phase {

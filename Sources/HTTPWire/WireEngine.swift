@@ -40,6 +40,10 @@ public protocol WireEngine: AnyObject {
     /// Whether a request body is being received, for balancing lanes and the end of a shutdown.
     var isReceivingBody: Bool { get }
 
+    /// The connection is to be reset without writing what was handed out already. Looked at after
+    /// `EngineHost.wake`.
+    var isReset: Bool { get }
+
     /// Counts up each time a further request head was completed that had not arrived before the
     /// last answer's final byte was handed out: the peer has then read that answer whole (pipelined
     /// requests prove nothing). A transport may let go of slices sent before.

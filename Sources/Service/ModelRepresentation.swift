@@ -23,7 +23,7 @@ struct ModelRepresentation {
         }
     }
 
-    let model: PublishedModel
+    private(set) var model: PublishedModel
     let contentType: String
     let etag: EntityTag
     let segments: [Segment]
@@ -77,13 +77,16 @@ struct ModelRepresentation {
             offset: model.headerByteCount + entry.byteOffset, count: entry.stored.byteCount)
     }
 
-    /// The bytes in `range` as a response's body: one slice where they lie in the file as they are.
-    func body(_ range: Range<Int>) -> ResponseBody {
+    /// The bytes in `range` as the body of the response that `exchange` gives now: one slice where
+    /// they lie in the file as they are.
+    func body(_ range: Range<Int>, of exchange: any Exchange) -> ResponseBody {
         if range.isEmpty { return .empty }
+        var sent = self
+        sent.model = model.read(byteCount: range.count) { exchange.failResponse() }
         if segments.count == 1, case .file(let offset, _) = segments[0] {
-            return .slice(model.slice(offset: offset + range.lowerBound, count: range.count))
+            return .slice(sent.model.slice(offset: offset + range.lowerBound, count: range.count))
         }
-        return .stream(length: range.count, RepresentationSource(self, range))
+        return .stream(length: range.count, RepresentationSource(sent, range))
     }
 }
 
@@ -133,14 +136,21 @@ private final class ModelPin: SlicePin {
         self.pin = pin
     }
 
+    func sent() { pin.sent() }
+
     func abandoned() { pin.abandoned() }
 }
 
 extension PublishedModel {
+    /// Slices up to this size fit in a socket's buffers: copied, they let go of the slot at once,
+    /// and copying them costs no more than referring to their pages.
+    private static let copiedBytes = 256 * 1024
+
     /// A range of the stored file.
     func slice(offset: Int, count: Int) -> FileSlice {
         FileSlice(
             fileDescriptor: fileDescriptor, mapping: UnsafeRawPointerBox(base), offset: offset,
-            count: count, pin: ModelPin(pin))
+            count: count, pin: ModelPin(pin.again()),
+            transfer: count <= PublishedModel.copiedBytes ? .copy : .sendfile)
     }
 }

@@ -64,6 +64,7 @@ private final class CachedPin: SlicePin {
         self.file = file
     }
 
+    func sent() {}
     func abandoned() {}
 }
 

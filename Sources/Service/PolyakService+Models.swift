@@ -80,7 +80,7 @@ extension PolyakService {
                     let model = try refusing { () throws(SessionError) in
                         try session.model(of: average)
                     }
-                    return answer(try choose(model), request, waited: true)
+                    return answer(try choose(model), request, exchange, waited: true)
                 } catch {
                     return error.problem.response()
                 }
@@ -91,11 +91,12 @@ extension PolyakService {
             }
             return
         }
-        exchange.respond(answer(representation, request, waited: false))
+        exchange.respond(answer(representation, request, exchange, waited: false))
     }
 
     private func answer(
-        _ representation: ModelRepresentation, _ request: Request, waited: Bool
+        _ representation: ModelRepresentation, _ request: Request, _ exchange: any Exchange,
+        waited: Bool
     ) -> Response {
         let model = representation.model
         var fields: [(name: String, value: String)] = [
@@ -119,24 +120,24 @@ extension PolyakService {
             fields.append(("Accept-Ranges", "bytes"))
             let range =
                 honorsRange ? request.fields.list("range") : nil
-            return ranged(representation, range, fields)
+            return ranged(representation, range, exchange, fields)
         }
     }
 
     private func ranged(
-        _ representation: ModelRepresentation, _ field: String?,
+        _ representation: ModelRepresentation, _ field: String?, _ exchange: any Exchange,
         _ fields: [(name: String, value: String)]
     ) -> Response {
         let length = representation.byteCount
         switch ByteRange(field, length: length) {
         case .whole:
             return Response(
-                status: 200, fields: fields, body: representation.body(0..<length))
+                status: 200, fields: fields, body: representation.body(0..<length, of: exchange))
         case .satisfiable(let range):
             let value = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(length)"
             return Response(
                 status: 206, fields: fields + [("Content-Range", value)],
-                body: representation.body(range))
+                body: representation.body(range, of: exchange))
         case .unsatisfiable:
             return ProblemKind.rangeNotSatisfiable.problem(
                 "the representation has \(length) bytes",

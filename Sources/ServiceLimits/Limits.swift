@@ -77,8 +77,12 @@ public struct Limits: Sendable, Equatable {
     public var history = 1_000
     /// Reports one session takes.
     public var reports = 1_000_000
-    /// Older revisions of one average that readers may hold in memory.
+    /// Older revisions of one average that readers may hold in memory, each of the model's size:
+    /// so two readers, or one and a checkpoint, hold no upload up. Beyond it uploads wait for one.
     public var pinnedRevisions = 2
+    /// Bytes a second that a reader must sustain while an upload waits for it: what the upload must
+    /// sustain itself while others wait (`leaseRate`). The first `leaseWindow` does not count.
+    public var readRate = 1024 * 1024
     /// Bytes of all `cached` weights in the service.
     public var cachedBytes = 4 * 1024 * 1024 * 1024
     /// The longest `Prefer: wait`.

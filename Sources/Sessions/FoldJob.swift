@@ -20,6 +20,8 @@ final class FoldJob: @unchecked Sendable {
         let current: Slot?
         /// The number for a new slot file, which none of its average has.
         let slotNumber: Int
+        /// The slot that a new one takes the place of; until `allocate` makes that.
+        var replaced: Slot?
         /// Where the result goes; nil until `allocate`.
         var next: Slot?
         var header: SlotHeader?
@@ -95,6 +97,8 @@ final class FoldJob: @unchecked Sendable {
                 participants[index].header
                 ?? SlotHeader(layout, session: maker.session, average)
             participants[index].header = header
+            participants[index].replaced?.discard()
+            participants[index].replaced = nil
             participants[index].next = try makeSlot(
                 number: participants[index].slotNumber, average: average.name, header: header,
                 dataByteCount: layout.dataByteCount)

@@ -26,7 +26,7 @@ extension Session {
         }
         var snapshot = try copied.get()
         _ = snapshot.record.apply(change)
-        for (average, slot) in slots { snapshot.models[average] = SlotPin(slot) }
+        for (average, slot) in slots { snapshot.models[average] = SlotPin(slot, of: self) }
         switch change {
         case .cachedStored(let trainer, _): snapshot.cached[trainer] = file
         case .cachedDropped(let trainer): snapshot.cached[trainer] = nil
@@ -58,7 +58,7 @@ extension Session {
     private func snapshot(of state: State) -> DurableSnapshot {
         var models: [Int: SlotPin] = [:]
         for (index, slots) in state.slots.enumerated() {
-            if let current = slots.current { models[index] = SlotPin(current) }
+            if let current = slots.current { models[index] = SlotPin(current, of: self) }
         }
         return DurableSnapshot(
             record: state.record, models: models, cached: state.cachedFiles)

@@ -11,11 +11,14 @@ struct Lease {
 extension Session {
     /// Ends the turn of a sender that keeps others waiting below `Limits.leaseRate`.
     ///
-    /// Called about once a second. Time in which the service itself pauses the body never counts.
+    /// Called about once a second. Time in which the service itself pauses the body, or the upload
+    /// waits for readers, never counts.
     func checkLease(now: ContinuousClock.Instant) {
         // Sessions in which nobody waits are most of them: one look under the lock each.
         let expired = state.withLock { state -> Upload? in
-            guard state.queue.count > 1, let holder = state.queue.first as? Upload else {
+            guard state.queue.count > 1, state.blocked == nil,
+                let holder = state.queue.first as? Upload
+            else {
                 state.lease = nil
                 return nil
             }

@@ -19,7 +19,7 @@ public struct PublishedModel: Sendable {
     /// Which tensors the file holds, and where.
     public let layout: ModelLayout
     /// Holds the bytes; keep it as long as they are read.
-    public let pin: SlotPin
+    public private(set) var pin: SlotPin
     let header: SlotHeader
 
     /// The stored file: a safetensors header and the data in the layout's order.
@@ -35,6 +35,19 @@ public struct PublishedModel: Sendable {
     public func bytes(of entry: ModelLayout.Entry) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(
             start: base + headerByteCount + entry.byteOffset, count: entry.stored.byteCount)
+    }
+
+    /// The same model as a response of `byteCount` bytes holds it that begins at `start`.
+    ///
+    /// - Parameter drop: ends the response; called from any thread, more than once perhaps, when
+    ///   the reader is slower than `Limits.readRate` and keeps an upload from its turn.
+    public func read(
+        byteCount: Int, since start: ContinuousClock.Instant = .now,
+        drop: @escaping @Sendable () -> Void
+    ) -> PublishedModel {
+        var model = self
+        model.pin = pin.paced(ReaderPace(since: start, byteCount: byteCount, drop: drop))
+        return model
     }
 
     /// The header of the same file with other element types: as long at every revision.
@@ -59,7 +72,7 @@ extension Session {
                 PublishedModel(
                     session: self.name, average: name, incarnation: incarnation,
                     revision: average.changedRevision, count: average.count, layout: layout,
-                    pin: SlotPin(slot), header: header))
+                    pin: SlotPin(slot, of: self), header: header))
         }
         return try result.get()
     }

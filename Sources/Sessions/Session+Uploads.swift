@@ -1,4 +1,5 @@
 import Averaging
+import Dispatch
 import ServiceLimits
 import Synchronization
 import TensorFormats
@@ -20,6 +21,8 @@ public enum UploadAdmission: Sendable {
 enum TurnDecision {
     case refused(SessionError)
     case notStarted([UInt8])
+    /// Readers hold every slot: the turn begins anew when one lets go.
+    case wait
     case fold(FoldJob)
 }
 
@@ -81,7 +84,7 @@ extension Session {
             guard state.record.hasStartedAverage else {
                 return .notStarted(state.record.uploadAnswer(applied: []).bytes())
             }
-            return .fold(makeJob(&state))
+            return hasRoom(for: upload, &state) ? .fold(makeJob(&state)) : .wait
         }
     }
 
@@ -89,12 +92,12 @@ extension Session {
         var participants: [FoldJob.Participant] = []
         for (index, average) in state.record.averages.enumerated() where average.isStarted {
             let count = average.count + 1
+            let room = state.slots[index].takeRoom(bound: limits.pinnedRevisions)
             participants.append(
                 FoldJob.Participant(
                     average: index, step: average.settings.rule.step(count: count), count: count,
-                    current: state.slots[index].current,
-                    slotNumber: state.slots[index].makeNumber(),
-                    next: state.slots[index].takeSpare(), header: state.slots[index].header))
+                    current: state.slots[index].current, slotNumber: room.number,
+                    replaced: room.replaced, next: room.spare, header: state.slots[index].header))
         }
         return FoldJob(
             participants: participants,
@@ -172,14 +175,15 @@ extension Session {
         var after = AfterUnlock()
         state.withLock { state in
             for participant in job?.participants ?? [] {
-                guard let slot = participant.next else { continue }
+                let slot = participant.next ?? participant.replaced
                 // Before the layout is fixed, the next upload may need slots of another size.
                 guard state.record.layout != nil else {
-                    slot.discard()
+                    state.slots[participant.average].giveBack(nil)
+                    after.add { DispatchQueue.global().async { slot?.discard() } }
                     continue
                 }
                 state.slots[participant.average].header = participant.header
-                state.slots[participant.average].putBack(slot)
+                state.slots[participant.average].giveBack(slot)
             }
             guard state.queue.contains(where: { $0 === upload }) else { return }
             state.inFlight.end(

@@ -27,6 +27,8 @@ public final class Session: Sendable {
         var waiters: [Int: Waiter] = [:]
         var waitersCreated = 0
         var lease: Lease?
+        /// The upload whose turn it is waits for a reader to let go of a slot.
+        var blocked: Upload?
         var isDeleted = false
         /// Why nothing is changed any more until the service was restarted.
         var readOnlyReason: String?
@@ -49,6 +51,8 @@ public final class Session: Sendable {
     let cachedBudget: ByteBudget
     /// The copy in the data directory.
     let durableCopy: DurableCopy
+    /// Set while there may be a blocked upload: for `readerLetGo`.
+    let isBlocked = Atomic<Bool>(false)
     let state: Mutex<State>
 
     /// - Parameters:
@@ -80,6 +84,7 @@ public final class Session: Sendable {
     func delete() {
         let turns = state.withLock { state in
             state.isDeleted = true
+            state.blocked = nil
             defer { state.queue = [] }
             return state.queue
         }
@@ -114,6 +119,7 @@ extension Session.State {
         guard let index = queue.firstIndex(where: { $0 === turn }) else { return }
         queue.remove(at: index)
         lease = nil
+        if blocked === turn { blocked = nil }
         if index == 0, let next = queue.first { after.add { next.begin() } }
     }
 

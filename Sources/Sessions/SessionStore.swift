@@ -27,7 +27,7 @@ public final class SessionStore: Sendable {
     private let state: Mutex<State>
     /// Creates and deletes, one at a time: both wait for disks.
     private let queue = DispatchQueue(label: "sessions", qos: .userInitiated)
-    private let leaseTimer = RepeatingTimer()
+    private let secondTimer = RepeatingTimer()
     private let checkpointTimer = RepeatingTimer()
 
     /// Finds again what a process before this one left.
@@ -49,7 +49,7 @@ public final class SessionStore: Sendable {
             directories: directories, limits: limits, stagingBudget: stagingBudget,
             cachedBudget: cachedBudget, logger: logger)
         state = Mutex(SessionStore.recover(try directories.sessionDirectories(), recovery, logger))
-        leaseTimer.start(every: .seconds(1)) { [weak self] in self?.checkLeases() }
+        secondTimer.start(every: .seconds(1)) { [weak self] in self?.tick() }
         checkpointTimer.start(every: limits.checkpointInterval) { [weak self] in
             self?.checkpointAll()
         }
@@ -221,10 +221,12 @@ public final class SessionStore: Sendable {
 
     // MARK: Running and stopping
 
-    private func checkLeases() {
+    private func tick() {
         let now = ContinuousClock.now
         for session in state.withLock({ Array($0.sessions.values) }) {
             session.checkLease(now: now)
+            session.checkReaders(now: now)
+            session.discardSurplus()
         }
     }
 
@@ -260,7 +262,7 @@ public final class SessionStore: Sendable {
 
     /// Writes everything to the data directory. To be called when no request is served any more.
     public func close() {
-        leaseTimer.cancel()
+        secondTimer.cancel()
         checkpointTimer.cancel()
         guard checkpointAll(), state.withLock({ $0.damaged.isEmpty }) else { return }
         do throws(StorageError) {

@@ -5,12 +5,12 @@ import Synchronization
 ///
 /// The address range is reserved at once, the file's blocks only as they are asked for
 /// (`reserve`), because touching a mapped page that a full tmpfs cannot back kills the process.
-/// The mapping goes with the last reference; who still reads it keeps it alive. The file's name
-/// stays until `discard`, so that a process after this one finds the published slots.
+/// The file's name stays until `discard`, so that a process after this one finds the published
+/// slots.
 ///
 /// `@unchecked Sendable`: the bytes are written by the one upload whose turn it is, while the slot
-/// is nobody's current revision and has no pins, and are unchanged otherwise; the rest is atomic
-/// or constant.
+/// is nobody's current revision and has no readers, and are unchanged otherwise; the rest is
+/// atomic, locked or constant.
 final class Slot: @unchecked Sendable {
     /// Blocks are reserved in pieces of this size.
     private static let segmentBytes = 4 * 1024 * 1024
@@ -21,9 +21,8 @@ final class Slot: @unchecked Sendable {
     let fileDescriptor: Int32
     let base: UnsafeMutableRawPointer
     let byteCount: Int
-    private let pins = Atomic<Int>(0)
-    private let mayStillBeRead = Atomic<Bool>(false)
-    private let isLinked = Atomic<Bool>(true)
+    let readers = SlotReaders()
+    private let isDiscarded = Atomic<Bool>(false)
     /// One flag per segment; changed only by the upload that owns the slot.
     private var reserved: [Bool]
 
@@ -72,11 +71,12 @@ final class Slot: @unchecked Sendable {
         fileDescriptor = fd
         reserved = [true]
         isWhollyReserved = true
+        // A reader of that process may have the pages in its socket's buffer.
+        readers.abandon()
     }
 
     deinit {
-        munmap(base, byteCount)
-        close(fileDescriptor)
+        if !isDiscarded.load(ordering: .relaxed) { release() }
     }
 
     private static func map(_ fd: Int32, _ byteCount: Int) -> UnsafeMutableRawPointer? {
@@ -88,9 +88,18 @@ final class Slot: @unchecked Sendable {
         .insufficientStorage(detail: "\(operation) \(path): \(String(cString: strerror(errno)))")
     }
 
-    /// Removes the file's name; its bytes live until the last reference goes.
+    /// Removes the file, its mapping and its descriptor, all of which nobody may use any more; its
+    /// pages live as long as sockets refer to them. May take long: not for a lane.
     func discard() {
-        if isLinked.exchange(false, ordering: .relaxed) { unlink(path) }
+        precondition(!readers.isSending, "\(path) is discarded while it is read")
+        guard !isDiscarded.exchange(true, ordering: .relaxed) else { return }
+        unlink(path)
+        release()
+    }
+
+    private func release() {
+        munmap(base, byteCount)
+        close(fileDescriptor)
     }
 
     // MARK: Blocks
@@ -127,33 +136,4 @@ final class Slot: @unchecked Sendable {
         if isWhollyReserved { return byteCount }
         return min(byteCount, reserved.count { $0 } * Slot.segmentBytes)
     }
-
-    // MARK: Readers
-
-    /// Whether a reader may still refer to the bytes.
-    var isPinned: Bool { pins.load(ordering: .acquiring) > 0 }
-
-    /// Whether a reader was lost sight of that may refer to the bytes for ever.
-    var isAbandoned: Bool { mayStillBeRead.load(ordering: .acquiring) }
-
-    fileprivate func addPin() { pins.add(1, ordering: .relaxed) }
-
-    fileprivate func removePin() { pins.subtract(1, ordering: .releasing) }
-
-    fileprivate func abandon() { mayStillBeRead.store(true, ordering: .releasing) }
-}
-
-/// Holds a slot's bytes as they are while it is alive. May be used from any thread.
-public final class SlotPin: Sendable {
-    let slot: Slot
-
-    init(_ slot: Slot) {
-        self.slot = slot
-        slot.addPin()
-    }
-
-    deinit { slot.removePin() }
-
-    /// A reader may refer to the bytes even after this pin is gone: the file is not written again.
-    public func abandoned() { slot.abandon() }
 }

@@ -178,6 +178,8 @@ public final class Upload: @unchecked Sendable, Turn {
             staging = nil
             session.endTurn(self, unused: nil)
             isBodyComplete ? answerDropped() : client.resumeBody()
+        // What comes meanwhile is staged, as before the turn.
+        case .wait: break
         case .fold(let job):
             self.job = job
             phase = .readingHeader

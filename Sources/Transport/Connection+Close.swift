@@ -121,6 +121,7 @@ extension Connection {
     /// A slice that was cut is referred to like a whole one.
     private func retireSliceInFlight() {
         if let flight = output.slice, flight.wasReferred {
+            flight.slice.pin.sent()
             ledger.holdUnproven(flight.slice.pin)
         }
         output = Output()

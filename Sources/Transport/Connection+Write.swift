@@ -171,6 +171,7 @@ extension Connection {
     private func completeSlice(_ flight: SliceOutput) {
         output.slice = nil
         guard flight.wasReferred, let engine else { return }
+        flight.slice.pin.sent()
         if isTCP, Socket.peerHasEnded(fd) { return ledger.holdUnproven(flight.slice.pin) }
         let unread = isTCP ? Socket.unreadBytes(fd) + kept.count - keptStart : 0
         ledger.hold(

@@ -128,6 +128,8 @@ final class Connection: EngineHost, @unchecked Sendable {
     func advanceWoken(_ now: ContinuousClock.Instant) {
         isWoken = false
         guard phase == .open else { return }
+        // The reader that has to go may be one that takes nothing of what is being written.
+        if engine?.isReset == true { return drop() }
         if !kept.isEmpty { offerKept(now) }
         advance(now)
     }

@@ -171,8 +171,14 @@ extension Setting {
         Setting(
             "pinned-revisions", .count(\.limits.pinnedRevisions, 0...64),
             """
-            Older revisions of one average that slow readers may hold, each as large as the \
-            model; beyond it readers get copies.
+            Older revisions of one average that readers may hold, each as large as the model; \
+            beyond it uploads wait for one of them.
+            """),
+        Setting(
+            "read-rate", .bytesPerSecond(\.limits.readRate, 1...1 << 30),
+            """
+            What a reader must sustain, after the first lease-window, while an upload waits for \
+            the revision that it holds. Below it the connection is reset.
             """),
         Setting(
             "cached-bytes", .bytes(\.limits.cachedBytes, 0...1 << 40),

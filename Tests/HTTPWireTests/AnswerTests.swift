@@ -186,4 +186,50 @@ private let oldKept = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
                 connection: .none, date: [])
         }
     }
+
+    @Test func `an answer that is given up resets the connection wherever it stands`() {
+        for steps in [[FakeSource.Step.text("half"), .wait], [.wait]] {
+            let wire = answer(get, stream(8, steps))
+            #expect(!wire.engine.isReset && wire.ending == nil)
+            wire.exchange.failResponse()
+            #expect(wire.ending == nil)
+            wire.settle()
+            #expect(wire.engine.isReset && wire.ending == .reset)
+        }
+    }
+
+    @Test func `an answer that was not given yet can be given up`() {
+        let wire = Wire { _, _ in .discard }
+        wire.send(get)
+        wire.exchange.failResponse()
+        wire.settle()
+        #expect(wire.ending == .reset && wire.written.isEmpty)
+    }
+
+    @Test func `an answer that is complete cannot be given up`() {
+        let wire = answer(get, Response(status: 200, body: .bytes(Array("body".utf8))))
+        wire.exchange.failResponse()
+        wire.settle()
+        #expect(wire.ending == nil)
+        wire.send(get)
+        #expect(wire.statuses == [200, 200])
+    }
+
+    @Test(arguments: [true, false])
+    func `a body that is not sent lets go of its file at once`(_ isHead: Bool) {
+        weak var pin: FakePin?
+        let wire = Wire { _, exchange in
+            let slice = slice(100)
+            pin = slice.pin as? FakePin
+            exchange.respond(Response(status: isHead ? 200 : 304, body: .slice(slice)))
+            return .discard
+        }
+        wire.canWrite = false
+        wire.send(isHead ? head : get)
+        #expect(pin != nil)
+        wire.canWrite = true
+        wire.settle()
+        #expect(wire.responses(toHead: isHead).count == 1)
+        #expect(pin == nil)
+    }
 }

@@ -96,6 +96,7 @@ final class FakeSource: BodySource {
 }
 
 final class FakePin: SlicePin {
+    func sent() {}
     func abandoned() {}
 }
 

@@ -8,6 +8,7 @@ import Synchronization
 final class PinnedFile: Sendable {
     let fd: Int32
     let content: [UInt8]
+    let sent = Tally()
     let abandoned = Tally()
     let released = Tally()
 
@@ -38,5 +39,6 @@ private final class Pin: SlicePin {
 
     init(_ file: PinnedFile) { self.file = file }
     deinit { file.released.add() }
+    func sent() { file.sent.add() }
     func abandoned() { file.abandoned.add() }
 }

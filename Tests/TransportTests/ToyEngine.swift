@@ -9,6 +9,7 @@ class ToyEngine: WireEngine {
     var readDemand = ReadDemand.bytes(atLeast: 1)
     var deadline: ContinuousClock.Instant?
     var isReceivingBody = false
+    var isReset = false
     var acknowledgedAnswers = 0
     private(set) var disconnects = 0
     /// Told of each `disconnected`.
