@@ -61,6 +61,7 @@ public enum RecordFile {
             try file.write(bytes, at: 0)
             if durable { try file.sync(metadata: true) }
             try FileSystem.rename(new, to: path)
+            file.path = path
         } catch {
             // The first error is the one to report; what stays behind is removed the next time.
             try? FileSystem.removeFile(new)

@@ -4,7 +4,8 @@ import Glibc
 /// An open file. Every call of this module that changes a file goes through here or `FileSystem`,
 /// so that the tests' library can make each of them fail. Used by one owner at a time.
 final class StorageFile {
-    let path: String
+    /// The file's name, for messages.
+    var path: String
     let fileDescriptor: Int32
 
     init(path: String, fileDescriptor: Int32) {

@@ -11,6 +11,7 @@
 //
 //   FAULT_MODE    fail         the call does nothing and reports FAULT_ERRNO (EIO by default)
 //                 short        a write takes half of its bytes; other calls are left alone
+//                 full         as short, and the call after it fails: a disk that fills up
 //                 kill-before  SIGKILL instead of the call
 //                 kill-half    SIGKILL after half of a write; instead of any other call
 //                 kill-after   SIGKILL after the call
@@ -42,7 +43,7 @@
 // The same function under the name it has where files may be large.
 #define ALIAS(name) __attribute__((visibility("default"), alias(name)))
 
-enum mode { FAIL, SHORT, KILL_BEFORE, KILL_HALF, KILL_AFTER, SKIP };
+enum mode { FAIL, SHORT, FULL, KILL_BEFORE, KILL_HALF, KILL_AFTER, SKIP };
 
 // What becomes of one call.
 enum fate { GO, REFUSE, HALVE, HALVE_AND_DIE, DIE_AFTER, PRETEND };
@@ -69,8 +70,8 @@ static int is_set(const char *name) {
 }
 
 __attribute__((constructor)) static void begin(void) {
-    static const char *const modes[] = {"fail", "short", "kill-before", "kill-half", "kill-after",
-                                        "skip"};
+    static const char *const modes[] = {"fail",      "short",      "full", "kill-before",
+                                        "kill-half", "kill-after", "skip"};
     static const struct {
         const char *name;
         int number;
@@ -172,7 +173,8 @@ static enum fate fate_of(const char *name, const char *path, int is_write) {
         return GO;
     }
     uint64_t number = atomic_fetch_add(&board->count, 1) + 1, at = board->at;
-    if (at == 0 || number < at || (number > at && !sticky)) {
+    uint64_t last = sticky ? UINT64_MAX : mode == FULL ? at + 1 : at;
+    if (at == 0 || number < at || number > last) {
         return GO;
     }
     if (atomic_fetch_add(&board->hits, 1) == 0) {
@@ -183,6 +185,8 @@ static enum fate fate_of(const char *name, const char *path, int is_write) {
         return REFUSE;
     case SHORT:
         return is_write ? HALVE : GO;
+    case FULL:
+        return number > at ? REFUSE : is_write ? HALVE : GO;
     case KILL_BEFORE:
         die();
     case KILL_HALF:

@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-@testable import Storage
+import Storage
 
 /// A directory of its own for one test, removed with it.
 final class TemporaryDirectory {
@@ -46,9 +46,10 @@ func permissions(_ path: String) throws -> mode_t {
 /// Bytes without a pattern, the same each time.
 func noise(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
     var state = seed
-    return (0..<count).map { _ in
-        // Knuth's MMIX constants.
+    let words = (0..<(count + 7) / 8).map { _ in
+        // Knuth's MMIX constants; the high half is the better one.
         state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return UInt8(truncatingIfNeeded: state >> 56)
+        return state ^ state >> 32
     }
+    return words.withUnsafeBytes { Array($0.prefix(count)) }
 }
