@@ -2,7 +2,7 @@ import CChecksum
 import Storage
 import Testing
 
-/// Checked against the values of RFC 3720 appendix B.4, whose bytes are the least significant first.
+/// Checked against the values of RFC 3720 appendix B.4, which lists bytes from the lowest up.
 @Suite struct ChecksumTests {
     static let vectors: [(bytes: [UInt8], checksum: UInt32)] = [
         (Array(repeating: 0, count: 32), 0x8A91_36AA),
