@@ -78,8 +78,9 @@ public struct Limits: Sendable, Equatable {
     /// Reports one session takes.
     public var reports = 1_000_000
     /// Older revisions of one average that readers may hold in memory, each of the model's size:
-    /// so two readers, or one and a checkpoint, hold no upload up. Beyond it uploads wait for one.
-    public var pinnedRevisions = 2
+    /// so three evaluators that stall one after the other, and a checkpoint, hold no upload up.
+    /// Beyond it uploads wait for one.
+    public var pinnedRevisions = 4
     /// Bytes a second that a reader must sustain while an upload waits for it: what the upload must
     /// sustain itself while others wait (`leaseRate`). The first `leaseWindow` does not count.
     public var readRate = 1024 * 1024
