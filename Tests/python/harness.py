@@ -26,21 +26,26 @@ _names = itertools.count()
 
 
 class Service:
-    """A running `polyak serve` on a port of the system's choice, in a folder of its own."""
+    """A running `polyak serve` on a port of the system's choice.
 
-    def __init__(self, *arguments, runtime=None, unix=False):
+    It has a folder of its own, which goes with it, unless `data` and `runtime` are given.
+    """
+
+    def __init__(self, *arguments, data=None, runtime=None, unix=False, environment=None):
         self.folder = tempfile.TemporaryDirectory(prefix="polyak-test-")
-        self.runtime = pathlib.Path(runtime or pathlib.Path(self.folder.name) / "runtime")
+        own = pathlib.Path(self.folder.name)
+        self.runtime = pathlib.Path(runtime or own / "runtime")
         self.runtime.mkdir(exist_ok=True)
-        (pathlib.Path(self.folder.name) / "data").mkdir()
-        self.socket_path = str(pathlib.Path(self.folder.name) / "socket") if unix else None
+        data = pathlib.Path(data or own / "data")
+        data.mkdir(exist_ok=True)
+        self.socket_path = str(own / "socket") if unix else None
         listeners = ["--listen", "127.0.0.1:0"]
         if unix:
             listeners += ["--listen", f"unix:{self.socket_path}"]
         command = [str(BINARY), "serve", *listeners, "--runtime-directory", str(self.runtime),
-                   "--data-directory", str(pathlib.Path(self.folder.name) / "data")]
+                   "--data-directory", str(data)]
         environment = {key: value for key, value in os.environ.items()
-                       if not key.startswith("POLYAK")}
+                       if not key.startswith("POLYAK")} | (environment or {})
         self.process = subprocess.Popen(
             [*command, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, env=environment)
@@ -51,6 +56,8 @@ class Service:
         ready = self._ready.wait(PATIENCE)
         if not ready or self.port is None:
             self.process.kill()
+            self.process.wait()
+            self.discard()
             raise AssertionError(f"the service did not start: {''.join(self.lines)}")
 
     def _read(self, listeners):
