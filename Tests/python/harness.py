@@ -29,9 +29,11 @@ class Service:
     """A running `polyak serve` on a port of the system's choice.
 
     It has a folder of its own, which goes with it, unless `data` and `runtime` are given.
+    `wrapper` is a command that becomes the service.
     """
 
-    def __init__(self, *arguments, data=None, runtime=None, unix=False, environment=None):
+    def __init__(self, *arguments, data=None, runtime=None, unix=False, environment=None,
+                 wrapper=()):
         self.folder = tempfile.TemporaryDirectory(prefix="polyak-test-")
         own = pathlib.Path(self.folder.name)
         self.runtime = pathlib.Path(runtime or own / "runtime")
@@ -42,7 +44,7 @@ class Service:
         listeners = ["--listen", "127.0.0.1:0"]
         if unix:
             listeners += ["--listen", f"unix:{self.socket_path}"]
-        command = [str(BINARY), "serve", *listeners, "--runtime-directory", str(self.runtime),
+        command = [*wrapper, str(BINARY), "serve", *listeners, "--runtime-directory", str(self.runtime),
                    "--data-directory", str(data)]
         environment = {key: value for key, value in os.environ.items()
                        if not key.startswith("POLYAK")} | (environment or {})

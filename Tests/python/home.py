@@ -32,10 +32,10 @@ class Home:
             self.kill()
         shutil.rmtree(self.folder)
 
-    def start(self, *arguments, environment=None):
+    def start(self, *arguments, environment=None, wrapper=()):
         assert self.service is None
         self.service = Service(*self.arguments, *arguments, data=self.data, runtime=self.runtime,
-                               environment=environment)
+                               environment=environment, wrapper=wrapper)
         return self.service
 
     def kill(self):
