@@ -78,8 +78,7 @@ public final class CachedFileWriter {
         path = CachedFile.path(in: directory, number: number)
         let fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard fd >= 0 else {
-            throw .insufficientStorage(
-                detail: "creating \(path): \(String(cString: strerror(errno)))")
+            throw .system(errno, "creating \(path)")
         }
         fileDescriptor = fd
         self.contentType = contentType
@@ -106,8 +105,7 @@ public final class CachedFileWriter {
             let written = Glibc.write(fileDescriptor, rest.baseAddress, rest.count)
             if written < 0 && errno == EINTR { continue }
             guard written > 0 else {
-                throw .insufficientStorage(
-                    detail: "writing cached weights: \(String(cString: strerror(errno)))")
+                throw .system(errno, "writing \(path)")
             }
             rest = UnsafeRawBufferPointer(rebasing: rest[written...])
         }

@@ -1,5 +1,4 @@
 import Storage
-import StrictJSON
 import Synchronization
 
 /// A session's copy in the data directory: one revision whole, which a power cut does not lose.
@@ -28,6 +27,7 @@ final class DurableCopy: Sendable {
     private struct State {
         var contents: Contents?
         var isDeleted = false
+        var isSwept = false
     }
 
     let directory: String
@@ -39,50 +39,51 @@ final class DurableCopy: Sendable {
         state = Mutex(State(contents: contents))
     }
 
-    static func recordPath(in directory: String) -> String { directory + "/record" }
+    static let recordName = "record"
 
-    /// Writes `record` with everything it refers to; returns when a power cut cannot lose it.
+    static func recordPath(in directory: String) -> String { "\(directory)/\(recordName)" }
+
+    /// Writes a moment of the session; returns when a power cut cannot lose it.
     ///
     /// Only what changed since the last write is written. May take long.
-    func write(
-        _ record: SessionRecord, models: [Int: SlotPin], cached: [String: CachedFile]
-    ) throws(StorageError) {
+    func write(_ snapshot: DurableSnapshot) throws(StorageError) {
         let result = state.withLock { state in
             Result { () throws(StorageError) in
                 guard !state.isDeleted else { return }
                 if state.contents == nil { try Directories.createDurably(directory) }
-                let contents = try writeFiles(record, models, cached, after: state.contents)
+                let contents = try writeFiles(of: snapshot, after: state.contents)
                 try RecordFile.write(
-                    DurableRecord(record: record, contents: contents).bytes(),
+                    DurableRecord(record: snapshot.record, contents: contents).bytes(),
                     to: DurableCopy.recordPath(in: directory), durable: true)
-                let old = state.contents
+                removeCached(of: state.contents, notIn: contents)
+                if !state.isSwept { removeUnused(contents) }
                 state.contents = contents
-                removeCached(of: old, notIn: contents)
+                state.isSwept = true
             }
         }
         try result.get()
     }
 
     private func writeFiles(
-        _ record: SessionRecord, _ models: [Int: SlotPin], _ cached: [String: CachedFile],
-        after old: Contents?
+        of snapshot: DurableSnapshot, after old: Contents?
     ) throws(StorageError) -> Contents {
-        var contents = Contents(revision: record.revision)
-        for (index, pin) in models {
-            let average = record.averages[index]
-            if let known = old?.averages[index], known.changedRevision == average.changedRevision {
+        var contents = Contents(revision: snapshot.record.revision)
+        for (index, pin) in snapshot.models {
+            let average = snapshot.record.averages[index]
+            let known = old?.averages[index]
+            if let known, known.changedRevision == average.changedRevision {
                 contents.averages[index] = known
                 continue
             }
-            let names = (0...1).map { "\(average.settings.name).\($0).safetensors" }
-            let name = old?.averages[index]?.file.name == names[0] ? names[1] : names[0]
             let bytes = UnsafeRawBufferPointer(start: pin.slot.base, count: pin.slot.byteCount)
-            let file = try file(name, byteCount: bytes.count) { path throws(StorageError) in
+            let file = try file(
+                freeName(average.settings.name, after: known?.file.name), byteCount: bytes.count
+            ) { path throws(StorageError) in
                 try CheckpointFile.write(bytes, to: path)
             }
             contents.averages[index] = (average.changedRevision, file)
         }
-        for cachedFile in cached.values {
+        for cachedFile in snapshot.cached.values {
             if let known = old?.cached[cachedFile.number] {
                 contents.cached[cachedFile.number] = known
                 continue
@@ -96,6 +97,24 @@ final class DurableCopy: Sendable {
             }
         }
         return contents
+    }
+
+    /// A name that the present record does not refer to: when what it refers to is not known, one
+    /// that no file has.
+    private func freeName(_ average: String, after known: String?) -> String {
+        let names = (0...2).map { "\(average).\($0).safetensors" }
+        let free = names.first { name in
+            known.map { $0 != name } ?? !Directories.exists("\(directory)/\(name)")
+        }
+        return free ?? names[0]
+    }
+
+    /// Removes what nothing refers to: an interrupted write may have left it.
+    private func removeUnused(_ contents: Contents) {
+        let used = Set(contents.files.map(\.name) + [DurableCopy.recordName])
+        for name in (try? Directories.entries(of: directory)) ?? [] where !used.contains(name) {
+            Directories.discard("\(directory)/\(name)")
+        }
     }
 
     /// Writes one file; frees what was taken when there is no room for it.
@@ -122,89 +141,13 @@ final class DurableCopy: Sendable {
         let result = state.withLock { state in
             Result { () throws(StorageError) in
                 state.isDeleted = true
-                guard state.contents != nil else { return }
+                // Files may be there although no write ended well.
+                guard Directories.exists(directory) else { return }
                 try Directories.removeDurably(DurableCopy.recordPath(in: directory))
                 state.contents = nil
                 Directories.discardTree(directory)
             }
         }
         try result.get()
-    }
-}
-
-/// What the file `record` of a durable copy says.
-struct DurableRecord {
-    var record: SessionRecord
-    var contents: DurableCopy.Contents
-
-    func bytes() -> [UInt8] {
-        var writer = JSONWriter()
-        writer.beginObject()
-        writer.key("record")
-        record.write(to: &writer)
-        writer.key("averages")
-        writer.array(contents.averages.sorted { $0.key < $1.key }) { entry, writer in
-            writer.beginObject()
-            writer.key("average")
-            writer.int(entry.key)
-            entry.value.file.writeMembers(to: &writer)
-            writer.endObject()
-        }
-        writer.key("cached_files")
-        writer.array(contents.cached.sorted { $0.key < $1.key }) { entry, writer in
-            writer.beginObject()
-            writer.key("number")
-            writer.int(entry.key)
-            entry.value.writeMembers(to: &writer)
-            writer.endObject()
-        }
-        writer.endObject()
-        return writer.bytes
-    }
-
-    init(record: SessionRecord, contents: DurableCopy.Contents) {
-        self.record = record
-        self.contents = contents
-    }
-
-    init(_ json: JSONValue, maximumKeys: Int, maximumHistory: Int) throws(RecordError) {
-        let object = try RecordObject(json)
-        record = try SessionRecord(
-            try object.value("record"), maximumKeys: maximumKeys, maximumHistory: maximumHistory)
-        contents = DurableCopy.Contents(revision: record.revision)
-        for json in try object.array("averages") {
-            let entry = try RecordObject(json)
-            let index = try entry.int("average")
-            guard record.averages.indices.contains(index) else {
-                throw RecordError(detail: "there is no average number \(index)")
-            }
-            contents.averages[index] = (
-                record.averages[index].changedRevision, try DurableCopy.File(entry)
-            )
-        }
-        for json in try object.array("cached_files") {
-            let entry = try RecordObject(json)
-            contents.cached[try entry.int("number")] = try DurableCopy.File(entry)
-        }
-    }
-}
-
-extension DurableCopy.File {
-    fileprivate func writeMembers(to writer: inout JSONWriter) {
-        writer.key("file")
-        writer.string(name)
-        writer.key("bytes")
-        writer.int(byteCount)
-        writer.key("crc32c")
-        writer.array(checksums) { $1.int(Int($0)) }
-    }
-
-    fileprivate init(_ object: RecordObject) throws(RecordError) {
-        name = try object.string("file")
-        byteCount = try object.int("bytes")
-        checksums = []
-        for json in try object.array("crc32c") {
-            checksums.append(UInt32(truncatingIfNeeded: try RecordObject.int(json)))
-        }
     }
 }

@@ -27,7 +27,7 @@ final class PendingChange: Turn {
         guard session.settings.durability == .disk else { return session.commit(self) }
         DispatchQueue.global(qos: .userInitiated).async { [self] in
             do throws(SessionError) {
-                try session.makeDurable(change, slots: [:])
+                try session.makeDurable(change, file: file)
                 session.commit(self)
             } catch {
                 session.abandon(self, error)

@@ -36,6 +36,8 @@ public final class Session: Sendable {
         var durableRevision: Int?
         /// The numbers of the cached files in the data directory.
         var durableCached: Set<Int>
+        /// A change is in the data directory and in the journal, and not published yet.
+        var isDurableAhead = false
     }
 
     /// The session's id in the API.
@@ -53,6 +55,9 @@ public final class Session: Sendable {
     let durableCopy: DurableCopy
     /// Set while there may be a blocked upload: for `readerLetGo`.
     let isBlocked = Atomic<Bool>(false)
+    /// Held from looking at the state until the data directory has it: what is written later is
+    /// newer. Taken before the state's lock.
+    let durableTurn = Mutex(())
     let state: Mutex<State>
 
     /// - Parameters:
@@ -75,7 +80,10 @@ public final class Session: Sendable {
         state = Mutex(
             State(
                 record: record, slots: slots, cachedFiles: cachedFiles,
-                cachedFilesCreated: cachedFiles.values.map(\.number).max() ?? 0,
+                // A number in the data directory stands for the bytes that are there.
+                cachedFilesCreated: max(
+                    cachedFiles.values.map(\.number).max() ?? 0,
+                    durable?.cached.keys.max() ?? 0),
                 journal: journal, durableRevision: durable?.revision,
                 durableCached: Set(durable?.cached.keys.map { $0 } ?? [])))
     }
@@ -123,18 +131,40 @@ extension Session.State {
         if index == 0, let next = queue.first { after.add { next.begin() } }
     }
 
-    /// Writes a change to the journal and makes it. The slots it names are published by the caller.
+    /// Writes a change to the journal, unless `makeDurable` has, and makes it. The slots it names
+    /// are published by the caller.
     ///
     /// - Returns: the answer's body.
     mutating func commit(_ change: SessionChange) throws(SessionError) -> [UInt8] {
+        if !isDurableAhead { try append(change) }
+        isDurableAhead = false
+        let answer = record.apply(change)
+        compactIfLong()
+        return answer
+    }
+
+    /// Makes sure that there is room in the journal for a change that is appended next.
+    mutating func reserve(_ change: SessionChange) throws(SessionError) {
         do throws(StorageError) {
+            try mendJournal()
+            try journal.file.reserve(change.bytes().count)
+        } catch {
+            throw SessionError(error)
+        }
+    }
+
+    mutating func append(_ change: SessionChange) throws(SessionError) {
+        do throws(StorageError) {
+            try mendJournal()
             try journal.file.append(change.bytes())
         } catch {
             throw SessionError(error)
         }
-        let answer = record.apply(change)
-        compactIfLong()
-        return answer
+    }
+
+    /// Begins the journal anew when a part of an entry could not be removed from its end.
+    private mutating func mendJournal() throws(StorageError) {
+        if journal.file.isBroken { try journal.file.compact(record.bytes()) }
     }
 
     /// Begins the journal anew when replaying it would take long.

@@ -1,3 +1,5 @@
+import Glibc
+import Storage
 public import TensorFormats
 
 /// Why the sessions layer refused a request. Nothing that was accepted before is changed by any of
@@ -31,4 +33,20 @@ public enum SessionError: Error, Sendable, Equatable {
     /// The session's files cannot be read; `reason` names what is wrong.
     case damaged(session: String, reason: String)
     case storageFailed(detail: String)
+}
+
+extension SessionError {
+    init(_ error: StorageError) {
+        switch error {
+        case .noSpace: self = .insufficientStorage(detail: "\(error)")
+        default: self = .storageFailed(detail: "\(error)")
+        }
+    }
+
+    /// What an `errno` of `doing` stands for.
+    static func system(_ code: Int32, _ doing: String) -> SessionError {
+        let detail = "\(doing): \(String(cString: strerror(code)))"
+        return [ENOSPC, EDQUOT, ENOMEM].contains(code)
+            ? .insufficientStorage(detail: detail) : .storageFailed(detail: detail)
+    }
 }

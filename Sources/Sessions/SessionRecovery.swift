@@ -173,31 +173,44 @@ struct SessionRecovery {
         let runtime = directories.runtimeDirectory(directory)
         let data = directories.dataDirectory(directory)
         return try RecoveryError.wrap(data) {
+            try durable.check()
             // What is in the runtime directory goes only for something that is whole.
             for file in durable.contents.files {
                 try CheckpointFile.verify(
                     "\(data)/\(file.name)", byteCount: file.byteCount, checksums: file.checksums)
             }
             Directories.discardTree(runtime)
-            try Directories.create(runtime)
-            var slots: [SlotSet] = []
-            for index in record.averages.indices {
-                slots.append(
-                    try restoreSlot(index, record, durable.contents, from: data, to: runtime))
+            do {
+                return try copy(record, durable.contents, directory)
+            } catch {
+                // The other sessions may need the memory.
+                Directories.discardTree(runtime)
+                throw error
             }
-            var files: [String: CachedFile] = [:]
-            for (trainer, cached) in record.cached {
-                files[trainer] = try restoreCached(
-                    cached, durable.contents, from: data, to: runtime)
-            }
-            let journal = SessionJournal(
-                try Journal.create(
-                    at: Session.journalPath(in: runtime), first: record.bytes()))
-            logger.notice(
-                "session restored from the data directory",
-                metadata: ["session": "\(record.name)", "revision": "\(record.revision)"])
-            return session(record, journal, slots, files, directory, durable.contents)
         }
+    }
+
+    private func copy(
+        _ record: SessionRecord, _ contents: DurableCopy.Contents, _ directory: String
+    ) throws -> Session {
+        let runtime = directories.runtimeDirectory(directory)
+        let data = directories.dataDirectory(directory)
+        try Directories.create(runtime)
+        var slots: [SlotSet] = []
+        for index in record.averages.indices {
+            slots.append(try restoreSlot(index, record, contents, from: data, to: runtime))
+        }
+        var files: [String: CachedFile] = [:]
+        for (trainer, cached) in record.cached {
+            files[trainer] = try restoreCached(cached, contents, from: data, to: runtime)
+        }
+        // The last file: without it there is no session.
+        let journal = SessionJournal(
+            try Journal.create(at: Session.journalPath(in: runtime), first: record.bytes()))
+        logger.notice(
+            "session restored from the data directory",
+            metadata: ["session": "\(record.name)", "revision": "\(record.revision)"])
+        return session(record, journal, slots, files, directory, contents)
     }
 
     private func restoreSlot(
@@ -207,12 +220,9 @@ struct SessionRecovery {
         let average = record.averages[index]
         guard let number = average.slot else { return SlotSet() }
         guard let layout = record.layout, let file = contents.averages[index]?.file else {
-            throw RecordError(detail: "the model of \(average.settings.name) is missing")
+            throw RecordError.missingModel(average.settings.name)
         }
         let header = SlotHeader(layout, session: record.name, average.settings)
-        guard file.byteCount == header.byteCount + layout.dataByteCount else {
-            throw RecordError(detail: "\(file.name) has another size than its layout")
-        }
         let slot = try Slot(
             creating: Slot.path(in: runtime, average: average.settings.name, number: number),
             number: number, byteCount: file.byteCount)
@@ -227,8 +237,8 @@ struct SessionRecovery {
         _ cached: SessionRecord.Cached, _ contents: DurableCopy.Contents, from data: String,
         to runtime: String
     ) throws -> CachedFile {
-        guard let file = contents.cached[cached.file], file.byteCount == cached.byteCount else {
-            throw RecordError(detail: "cached weights number \(cached.file) are missing")
+        guard let file = contents.cached[cached.file] else {
+            throw RecordError.missingCached(cached.file)
         }
         let writer = try CachedFileWriter(
             directory: runtime, number: cached.file, contentType: cached.contentType,

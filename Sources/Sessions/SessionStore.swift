@@ -14,9 +14,15 @@ public final class SessionStore: Sendable {
 
     private struct State {
         var sessions: [String: Session] = [:]
-        /// Sessions whose files cannot be read, with the reason and the directory's name.
-        var damaged: [String: (reason: String, directory: String)] = [:]
+        /// Sessions whose files cannot be read, or not removed.
+        var damaged: [String: Damaged] = [:]
         var isStopping = false
+    }
+
+    private struct Damaged {
+        var reason: String
+        /// The name that its directories have.
+        var directory: String
     }
 
     private let limits: Limits
@@ -42,13 +48,15 @@ public final class SessionStore: Sendable {
     ) throws(StorageError) {
         self.limits = limits
         self.logger = logger
-        directories = try SessionDirectories(data: dataDirectory, runtime: runtimeDirectory)
+        directories = try SessionDirectories(
+            data: dataDirectory, runtime: runtimeDirectory, logger: logger)
         stagingBudget = ByteBudget(limit: limits.stagingBytes)
         cachedBudget = ByteBudget(limit: limits.cachedBytes)
         let recovery = SessionRecovery(
             directories: directories, limits: limits, stagingBudget: stagingBudget,
             cachedBudget: cachedBudget, logger: logger)
         state = Mutex(SessionStore.recover(try directories.sessionDirectories(), recovery, logger))
+        try directories.unmarkStoppedCleanly()
         secondTimer.start(every: .seconds(1)) { [weak self] in self?.tick() }
         checkpointTimer.start(every: limits.checkpointInterval) { [weak self] in
             self?.checkpointAll()
@@ -64,7 +72,7 @@ public final class SessionStore: Sendable {
             case .recovered(let session): state.sessions[session.name] = session
             case .damaged(let name, let reason):
                 logger.error("session damaged: \(reason)", metadata: ["session": "\(name)"])
-                state.damaged[name] = (reason, directory)
+                state.damaged[name] = Damaged(reason: reason, directory: directory)
             case .nothing: break
             }
         }
@@ -137,7 +145,7 @@ public final class SessionStore: Sendable {
                 try Journal.create(
                     at: Session.journalPath(in: runtime), first: record.bytes()))
             if settings.durability == .disk {
-                try durableCopy.write(record, models: [:], cached: [:])
+                try durableCopy.write(DurableSnapshot(record: record))
             }
             return Session(
                 record: record, journal: journal, slots: settings.averages.map { _ in SlotSet() },
@@ -186,26 +194,42 @@ public final class SessionStore: Sendable {
     public func delete(
         _ name: String, answer: @escaping @Sendable (Result<Void, SessionError>) -> Void
     ) {
-        let (session, damaged) = state.withLock { state in
-            (state.sessions.removeValue(forKey: name), state.damaged.removeValue(forKey: name))
-        }
+        let session = state.withLock { $0.sessions.removeValue(forKey: name) }
         session?.delete()
         queue.async { [self] in
             answer(
                 Result { () throws(SessionError) in
                     if let session {
-                        try remove(session.durableCopy, session.directory)
-                    } else if let damaged {
-                        let copy = DurableCopy(
-                            directory: directories.dataDirectory(damaged.directory),
-                            contents: DurableCopy.Contents(revision: 0))
-                        try remove(copy, directories.runtimeDirectory(damaged.directory))
+                        try remove(session)
                     } else {
-                        throw .sessionNotFound(session: name)
+                        try removeDamaged(name)
                     }
                     logger.info("session deleted", metadata: ["session": "\(name)"])
                 })
         }
+    }
+
+    private func remove(_ session: Session) throws(SessionError) {
+        do throws(SessionError) {
+            try remove(session.durableCopy, session.directory)
+        } catch {
+            // It would be found again at the next start, so it must not seem to be gone.
+            let damaged = Damaged(
+                reason: "it was not deleted: \(error); DELETE it again",
+                directory: directories.name(ofRuntime: session.directory))
+            state.withLock { $0.damaged[session.name] = damaged }
+            throw error
+        }
+    }
+
+    private func removeDamaged(_ name: String) throws(SessionError) {
+        guard let damaged = state.withLock({ $0.damaged[name] }) else {
+            throw .sessionNotFound(session: name)
+        }
+        let copy = DurableCopy(
+            directory: directories.dataDirectory(damaged.directory), contents: nil)
+        try remove(copy, directories.runtimeDirectory(damaged.directory))
+        state.withLock { $0.damaged[name] = nil }
     }
 
     /// The durable copy goes first: while the journal is there, the session is whole.

@@ -85,7 +85,7 @@ final class Slot: @unchecked Sendable {
     }
 
     private static func failure(_ operation: String, _ path: String) -> SessionError {
-        .insufficientStorage(detail: "\(operation) \(path): \(String(cString: strerror(errno)))")
+        .system(errno, "\(operation) \(path)")
     }
 
     /// Removes the file, its mapping and its descriptor, all of which nobody may use any more; its
@@ -116,9 +116,7 @@ final class Slot: @unchecked Sendable {
             let count = min(Slot.segmentBytes, byteCount - start)
             let code = posix_fallocate(fileDescriptor, start, count)
             guard code == 0 else {
-                throw .insufficientStorage(
-                    detail: "the runtime directory has no room for \(byteCount) bytes: "
-                        + String(cString: strerror(code)))
+                throw .system(code, "taking \(byteCount) bytes of the runtime directory")
             }
             // Older kernels lack this advice; then the first fold faults the pages in.
             _ = madvise(base + start, count, Int32(MADV_POPULATE_WRITE))

@@ -273,9 +273,10 @@ public final class Upload: @unchecked Sendable, Turn {
 
     private func worked(_ result: Result<Void, SessionError>) {
         guard phase == .working else { return }
-        if isAborted { return end() }
         if case .failure(let error) = result { return fail(error) }
+        // It lasts already, so it counts, even if the client is gone.
         if let sealed { return publish(sealed) }
+        if isAborted { return end() }
         phase = decoder.header == nil ? .readingHeader : .folding
         isBodyComplete ? commit() : client.resumeBody()
     }

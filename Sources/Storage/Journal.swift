@@ -17,6 +17,9 @@ public final class Journal {
     /// Why the bytes behind `byteCount` are unknown, if they are.
     private var failure: StorageError?
 
+    /// Whether every `append` throws until `compact` succeeds.
+    public var isBroken: Bool { failure != nil }
+
     /// Makes a journal of one entry, whole or not at all. Throws `.failed` with `EEXIST` if there
     /// is one.
     public static func create(
