@@ -14,14 +14,16 @@ extension Bench {
             comparisons.append(Comparison("polyak", to: name, .speed(atLeast: limit)))
         }
 
-        for (name, script, limit) in [
-            ("FastAPI + torch", "fastapi_torch.py", 3.8 as Double?),
-            ("aiohttp + torch", "aiohttp_torch.py", nil),
-        ] {
+        let scripts: [(String, String, [String], Double?)] = [
+            ("FastAPI + torch", "fastapi_torch.py", ["asyncio", "h11"], 3.8),
+            ("FastAPI, uvloop + torch", "fastapi_torch.py", ["uvloop", "httptools"], nil),
+            ("aiohttp + torch", "aiohttp_torch.py", [], nil),
+        ]
+        for (name, script, options, limit) in scripts {
             let started = peer(name) {
                 try Peer.python(
-                    peersFolder + "/" + script, interpreter: interpreter, largestBody: size.bytes,
-                    folder: folder)
+                    peersFolder + "/" + script, options, interpreter: interpreter,
+                    largestBody: size.bytes, folder: folder)
             }
             guard let started else { continue }
             let connection = Connection(port: started.port)

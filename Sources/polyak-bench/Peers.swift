@@ -72,12 +72,13 @@ final class Peer {
 
     /// One of the Python servers beside this package's tests.
     static func python(
-        _ script: String, interpreter: String, largestBody: Int, folder: TemporaryFolder
+        _ script: String, _ options: [String], interpreter: String, largestBody: Int,
+        folder: TemporaryFolder
     ) throws -> Peer? {
         guard access(interpreter, X_OK) == 0, access(script, R_OK) == 0 else { return nil }
         let name = URL(fileURLWithPath: script).deletingPathExtension().lastPathComponent
         return try Peer(name, folder: folder) { port in
-            [interpreter, script, String(port), String(largestBody)]
+            [interpreter, script, String(port), String(largestBody)] + options
         }
     }
 }

@@ -1,6 +1,9 @@
 """The averaging server one writes with FastAPI and PyTorch: a preallocated buffer, lerp in place.
 
-    fastapi_torch.py PORT LARGEST_BODY
+    fastapi_torch.py PORT LARGEST_BODY LOOP HTTP
+
+LOOP and HTTP are uvicorn's: asyncio and h11 are what `pip install fastapi uvicorn` gives, uvloop
+and httptools what `uvicorn[standard]` gives.
 """
 
 import sys
@@ -32,5 +35,7 @@ uvicorn.run(
     port=int(sys.argv[1]),
     access_log=False,
     log_level="warning",
+    loop=sys.argv[3],
+    http=sys.argv[4],
     timeout_keep_alive=75,
 )
