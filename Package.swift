@@ -51,7 +51,7 @@ let package = Package(
             "Sessions",
             [
                 "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits", "Storage",
-                log,
+                "CPlatform", log,
             ]),
         module(
             "Service",

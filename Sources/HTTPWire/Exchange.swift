@@ -67,6 +67,24 @@ public protocol Exchange: AnyObject, Sendable {
     /// Runs `work` on the connection's lane, soon; in order of the calls. Also after the client
     /// has gone.
     func onLane(_ work: @escaping @Sendable () -> Void)
+    /// Takes the open files that the client passed with the request so far, in their order; over a
+    /// Unix socket only (unix(7), `SCM_RIGHTS`). On the lane, at the latest in `BodySink.finish`:
+    /// what is not taken by then is closed.
+    ///
+    /// A request with files must not be sent before the answer to the one before it has come: with
+    /// pipelining the socket does not tell whose they are.
+    func takeDescriptors() -> [any PassedDescriptor]
+}
+
+extension Exchange {
+    /// Most exchanges have none.
+    public func takeDescriptors() -> [any PassedDescriptor] { [] }
+}
+
+/// An open file that a client passed over a Unix socket; closed when it is let go of, off the lane.
+public protocol PassedDescriptor: AnyObject, Sendable {
+    /// The descriptor, which is valid as long as this is referenced and not to be closed.
+    var number: Int32 { get }
 }
 
 /// An answer. Framing fields (`Content-Length`, `Transfer-Encoding`, `Connection`, `Date`) are the

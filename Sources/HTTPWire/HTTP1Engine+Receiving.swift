@@ -24,6 +24,21 @@ extension HTTP1Engine {
         }
     }
 
+    /// Files of one request that are kept: one is used, and what is needed twice is passed twice.
+    private static var maximumDescriptors: Int { 4 }
+
+    public func receive(_ descriptors: [any PassedDescriptor]) {
+        guard phase != .ended else { return }
+        let room = Self.maximumDescriptors - self.descriptors.count
+        self.descriptors += descriptors.prefix(room)
+    }
+
+    func takeDescriptors(_ exchange: HTTP1Exchange) -> [any PassedDescriptor] {
+        guard self.exchange === exchange else { return [] }
+        defer { descriptors = [] }
+        return descriptors
+    }
+
     private func receiveHead(_ bytes: UnsafeRawBufferPointer) -> Int {
         let isFirst = reader.isEmpty
         do throws(WireError) {
@@ -154,6 +169,7 @@ extension HTTP1Engine {
         let sink = sink
         self.sink = nil
         sink?.finish()
+        if !descriptors.isEmpty { descriptors = [] }
         if isAnswerWritten { awaitNextHead() }
     }
 

@@ -80,6 +80,9 @@ public final class HTTP1Engine: WireEngine {
     var peerEnded = false
     var isShuttingDown = false
 
+    /// What the peer passed with the request that is being received.
+    var descriptors: [any PassedDescriptor] = []
+
     /// The request that is being received or answered.
     var exchange: HTTP1Exchange?
     var isHeadRequest = false
@@ -138,6 +141,7 @@ public final class HTTP1Engine: WireEngine {
         link.engine = nil
         end(.close)
         exchange = nil
+        descriptors = []
         output = .idle
         abortBody(isShuttingDown ? .shuttingDown : .disconnected)
         isInCall = false

@@ -56,6 +56,10 @@ final class HTTP1Exchange: Exchange {
         link.host?.onLane { self.link.engine?.failResponse(self) }
     }
 
+    func takeDescriptors() -> [any PassedDescriptor] {
+        link.engine?.takeDescriptors(self) ?? []
+    }
+
     func onLane(_ work: @escaping @Sendable () -> Void) {
         // Not by way of the host: what the service began for a client that has gone must end too.
         link.laneQueue(work)

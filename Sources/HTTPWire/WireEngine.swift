@@ -11,6 +11,9 @@ public protocol WireEngine: AnyObject {
     ///   rest, reads no more, and offers it again when `EngineHost.wake` was called.
     func receive(_ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant) -> Int
 
+    /// The peer passed open files together with the bytes that `receive` gets next.
+    func receive(_ descriptors: [any PassedDescriptor])
+
     /// The peer sends no more (FIN). Answers in progress may still be written.
     func receiveEnd(now: ContinuousClock.Instant)
 
@@ -48,6 +51,11 @@ public protocol WireEngine: AnyObject {
     /// last answer's final byte was handed out: the peer has then read that answer whole (pipelined
     /// requests prove nothing). A transport may let go of slices sent before.
     var acknowledgedAnswers: Int { get }
+}
+
+extension WireEngine {
+    /// An engine that has no use for open files closes them.
+    public func receive(_ descriptors: [any PassedDescriptor]) {}
 }
 
 /// What an engine wants to receive.

@@ -3,19 +3,26 @@ import ServiceLimits
 import Sessions
 
 extension PolyakService {
+    static let referenceType = "application/vnd.polyak.local-file+json"
     private static let modelTypes = ["application/vnd.safetensors", "application/octet-stream"]
 
     func upload(
         to name: String, _ request: Request, _ exchange: any Exchange
     ) throws(Refusal) -> BodyDisposition {
         let session = try refusing { () throws(SessionError) in try store.session(name) }
+        let isByReference = request.mediaType == PolyakService.referenceType
+        if isByReference { try checkIsLocal(request) }
         try request.checkQuery()
         let trainer = try request.trainer()
         let step = try self.step(request)
         try checkWeight(request)
         try checkModelType(request)
         try checkHasBody(request)
-        try checkLength(request, limit: limits.modelBytes, "a model")
+        if isByReference {
+            try checkLength(request, limit: limits.jsonBytes, "a file's name")
+        } else {
+            try checkLength(request, limit: limits.modelBytes, "a model")
+        }
         try checkRunning()
         let key = try request.idempotencyKey()
         var bodyByteCount: Int?
@@ -38,6 +45,11 @@ extension PolyakService {
             return answerWithoutBody(.json(answer), request, exchange)
         case .compare(let fingerprint, let recorded):
             return try compare(fingerprint, recorded, request, upload, exchange)
+        case .admitted(let admitted) where request.mediaType == PolyakService.referenceType:
+            return .accept(
+                ReferenceSink(
+                    admitted, files: localFiles, limits: limits, exchange: exchange,
+                    needsDigest: upload.idempotencyKey != nil))
         case .admitted(let admitted):
             let digest = upload.idempotencyKey.map { _ in
                 BodyDigest(limit: limits.fingerprintBytes)
@@ -100,8 +112,24 @@ extension PolyakService {
         }
     }
 
+    /// Whoever names a file must be where it is.
+    private func checkIsLocal(_ request: Request) throws(Refusal) {
+        guard localFiles != nil, request.head.peer == .remote else { return }
+        throw Refusal(
+            ProblemKind.forbidden.problem(
+                "files are named only over a loopback address or a Unix socket: send the model"))
+    }
+
     private func checkModelType(_ request: Request) throws(Refusal) {
         try checkIdentityCoding(request)
+        if request.mediaType == PolyakService.referenceType {
+            guard localFiles == nil else { return }
+            throw Refusal(
+                ProblemKind.unsupportedFormat.problem(
+                    "uploads by reference are turned off; the operator turns them on with "
+                        + "--local-files DIRECTORY, the directory of the files to be read",
+                    fields: [("Accept", PolyakService.modelTypes.joined(separator: ", "))]))
+        }
         if let type = request.mediaType, !PolyakService.modelTypes.contains(type) {
             throw Refusal(
                 ProblemKind.unsupportedFormat.problem(

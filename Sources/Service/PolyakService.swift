@@ -10,16 +10,26 @@ public import Storage
 public final class PolyakService: RequestHandler {
     let limits: Limits
     let store: SessionStore
+    /// Nil where uploads by reference are not allowed.
+    let localFiles: LocalFiles?
     let logger: Logger
 
     /// Finds the sessions again that a process before this one left.
     ///
+    /// - Parameter localFiles: the directory of the files that clients of this host may name
+    ///   instead of sending a model; nil allows none.
     /// - Throws: `StorageError`, whose description says what to do.
     public init(
-        limits: Limits, dataDirectory: String, runtimeDirectory: String, logger: Logger
+        limits: Limits, dataDirectory: String, runtimeDirectory: String,
+        localFiles: String? = nil, logger: Logger
     ) throws(StorageError) {
         self.limits = limits
         self.logger = logger
+        if let localFiles {
+            self.localFiles = try LocalFiles(directory: localFiles)
+        } else {
+            self.localFiles = nil
+        }
         store = try SessionStore(
             limits: limits, dataDirectory: dataDirectory, runtimeDirectory: runtimeDirectory,
             logger: logger)

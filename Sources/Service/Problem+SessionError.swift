@@ -55,6 +55,8 @@ extension Problem {
                 fields: [("Retry-After", "1")])
         case .quotaExceeded(let detail): self = ProblemKind.quotaExceeded.problem(detail)
         case .model(let error): self.init(error)
+        case .fileForbidden(let detail): self = ProblemKind.forbidden.problem(detail)
+        case .fileNotFound(let detail): self = ProblemKind.notFound.problem(detail)
         case .layoutMismatch(let tensor, let expected, let received):
             self = ProblemKind.layoutMismatch.problem(
                 "tensor \"\(tensor)\": expected \(expected), received \(received)",

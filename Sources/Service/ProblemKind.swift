@@ -6,6 +6,7 @@ enum ProblemKind: String, CaseIterable {
     case malformedModel = "malformed-model"
     case malformedJSON = "malformed-json"
     case unknownParameter = "unknown-parameter"
+    case forbidden = "forbidden"
     case sessionNotFound = "session-not-found"
     case averageNotFound = "average-not-found"
     case tensorNotFound = "tensor-not-found"
@@ -43,6 +44,7 @@ enum ProblemKind: String, CaseIterable {
     var status: Int {
         switch self {
         case .malformedRequest, .malformedModel, .malformedJSON, .unknownParameter: 400
+        case .forbidden: 403
         case .sessionNotFound, .averageNotFound, .tensorNotFound, .averagingNotStarted, .notFound:
             404
         case .methodNotAllowed: 405
@@ -75,6 +77,7 @@ enum ProblemKind: String, CaseIterable {
         case .malformedModel: "The model's file is malformed"
         case .malformedJSON: "The body is not valid JSON"
         case .unknownParameter: "The query has a parameter that this resource does not take"
+        case .forbidden: "The request is not allowed"
         case .sessionNotFound: "There is no such session"
         case .averageNotFound: "The session has no such average"
         case .tensorNotFound: "The average has no such tensor"
@@ -124,6 +127,10 @@ enum ProblemKind: String, CaseIterable {
             "The body must be one JSON document (RFC 8259) in UTF-8 without duplicate names."
         case .unknownParameter:
             "Parameters are checked, so that a misspelt one is not ignored in silence."
+        case .forbidden:
+            "Files are named only by clients of this host, and only regular files that lie beneath "
+                + "the setting local-files, without a symbolic link on the way, or whose "
+                + "descriptor is passed. `detail` says what was wrong."
         case .sessionNotFound: "Create it with PUT /v1/sessions/{session}, or check its name."
         case .averageNotFound: "`detail` lists the averages that the session has."
         case .tensorNotFound: "Tensor names are those of the uploaded model."

@@ -59,6 +59,8 @@ public struct Limits: Sendable, Equatable {
     public var tensors = 100_000
     /// Uploads and reports waiting in one session's queue; beyond it 429.
     public var queuedUploads = 256
+    /// Sealed memfds of trainers that one session keeps mapped: one or two for each trainer.
+    public var keptMappings = 4
     /// Bytes of memory for uploads that wait for their turn, in the whole service.
     public var stagingBytes = 256 * 1024 * 1024
     /// While others wait, the upload whose turn it is must sustain this many bytes a second.

@@ -1,5 +1,6 @@
 import Averaging
 import Dispatch
+import Glibc
 import Synchronization
 import TensorFormats
 import Tensors
@@ -38,8 +39,9 @@ final class FoldJob: @unchecked Sendable {
     /// Above this size of a model, stores go around the cache: ordinary stores would read every
     /// line before they overwrite it (measured: they win below 8 to 16 MB, lose above).
     static let nonTemporalBytes = 12 * 1024 * 1024
-    /// Elements of one parallel piece: large enough to hide the hand-off, small enough to balance.
-    private static let pieceElements = 256 * 1024
+    /// Bytes that a thread folds at once in parallel: what stays in its cache while every average
+    /// takes them.
+    private static let batchBytes = 256 * 1024
     /// Memory for a first upload is taken in steps of this many bytes of its body, as they arrive.
     private static let growthBytes = 64 * 1024 * 1024
 
@@ -114,6 +116,11 @@ final class FoldJob: @unchecked Sendable {
         reservedUpTo = end == plan.header.dataByteCount ? .max : end
     }
 
+    /// The same for all of the body's data section up to `position`.
+    func allocate(upTo position: Int) throws(SessionError) {
+        while reservedUpTo < position || reservedUpTo == 0 { try allocate(from: reservedUpTo) }
+    }
+
     private func makeSlot(
         number: Int, average: String, header: SlotHeader, dataByteCount: Int
     ) throws(SessionError) -> Slot {
@@ -141,21 +148,52 @@ final class FoldJob: @unchecked Sendable {
         nonFinite = failure
     }
 
-    /// Folds a whole data section that lies in memory, in parallel. Not for a lane.
-    func foldInParallel(_ data: UnsafeRawBufferPointer) {
+    /// Folds a whole data section in parallel. Not for a lane.
+    ///
+    /// - Throws: what `data` throws, or the first result that is not finite: the one that comes
+    ///   first in the body, whatever order the threads ran in.
+    func foldInParallel(_ data: ModelData) throws(SessionError) {
         guard let plan else { return }
-        // The body lies still until this returns, so every thread may read it.
-        nonisolated(unsafe) let pieces = plan.header.pieces(
-            of: data, elements: FoldJob.pieceElements)
+        let cut = FoldBatches(plan.header, byteCount: FoldJob.batchBytes)
+        let next = Atomic<Int>(0)
         let failures = Mutex<[Int: SessionError]>([:])
-        DispatchQueue.concurrentPerform(iterations: pieces.count) { index in
-            if let failure = folded(pieces[index]) {
-                failures.withLock { $0[index] = failure }
+        let threads = min(cut.batches.count, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        DispatchQueue.concurrentPerform(iterations: threads) { _ in
+            let room = UnsafeMutableRawBufferPointer.allocate(
+                byteCount: FoldJob.batchBytes, alignment: 64)
+            defer { room.deallocate() }
+            while true {
+                let index = next.add(1, ordering: .relaxed).oldValue
+                guard index < cut.batches.count else { break }
+                do throws(SessionError) {
+                    try fold(cut, cut.batches[index], data, room)
+                } catch {
+                    failures.withLock { $0[index] = error }
+                    // Those before it are done or in progress; those after it need not begin.
+                    next.store(cut.batches.count, ordering: .relaxed)
+                }
             }
             FoldKernels.fence()
         }
-        // The first in the order of the body, whatever order the threads ran in.
-        nonFinite = failures.withLock { found in found.min { $0.key < $1.key }?.value }
+        let first = failures.withLock { found in found.min { $0.key < $1.key }?.value }
+        if let first { throw first }
+    }
+
+    private func fold(
+        _ cut: FoldBatches, _ batch: Range<Int>, _ data: ModelData,
+        _ room: UnsafeMutableRawBufferPointer
+    ) throws(SessionError) {
+        let range = cut.byteRange(of: batch)
+        let bytes = try data.bytes(range, room)
+        for piece in cut.pieces[batch] {
+            let start = piece.bytes.lowerBound - range.lowerBound
+            let failure = folded(
+                TensorPiece(
+                    tensor: piece.tensor, elementOffset: piece.elementOffset,
+                    bytes: UnsafeRawBufferPointer(
+                        rebasing: bytes[start..<start + piece.bytes.count])))
+            if let failure { throw failure }
+        }
     }
 
     private func folded(_ piece: TensorPiece) -> SessionError? {
@@ -186,27 +224,5 @@ final class FoldJob: @unchecked Sendable {
             }
         }
         return nil
-    }
-}
-
-extension SafetensorsHeader {
-    /// A data section cut into pieces of at most `elements` each, in its order.
-    fileprivate func pieces(of data: UnsafeRawBufferPointer, elements: Int) -> [TensorPiece] {
-        var pieces: [TensorPiece] = []
-        for (index, tensor) in tensors.enumerated() {
-            let size = tensor.spec.elementType.byteCount
-            var first = 0
-            while first < tensor.spec.elementCount {
-                let count = min(elements, tensor.spec.elementCount - first)
-                let start = tensor.byteOffset + first * size
-                pieces.append(
-                    TensorPiece(
-                        tensor: index, elementOffset: first,
-                        bytes: UnsafeRawBufferPointer(rebasing: data[start..<start + count * size]))
-                )
-                first += count
-            }
-        }
-        return pieces
     }
 }

@@ -58,6 +58,8 @@ public final class Session: Sendable {
     /// Held from looking at the state until the data directory has it: what is written later is
     /// newer. Taken before the state's lock.
     let durableTurn = Mutex(())
+    /// Of uploads by reference.
+    let mappings: SharedMappings
     let state: Mutex<State>
 
     /// - Parameters:
@@ -77,6 +79,7 @@ public final class Session: Sendable {
         self.stagingBudget = stagingBudget
         self.cachedBudget = cachedBudget
         self.durableCopy = durableCopy
+        mappings = SharedMappings(limit: limits.keptMappings)
         state = Mutex(
             State(
                 record: record, slots: slots, cachedFiles: cachedFiles,
@@ -98,6 +101,7 @@ public final class Session: Sendable {
         }
         for turn in turns { turn.sessionDeleted() }
         wakeAllWaiters()
+        mappings.dropAll()
         // Closed here, outside the lock.
         _ = state.withLock { state in
             defer { state.cachedFiles = [:] }

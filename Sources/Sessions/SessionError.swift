@@ -21,6 +21,9 @@ public enum SessionError: Error, Sendable, Equatable {
     case tooManyUploads(limit: Int)
     case quotaExceeded(detail: String)
     case model(ModelError)
+    /// The file of an upload by reference may not be read.
+    case fileForbidden(detail: String)
+    case fileNotFound(detail: String)
     case layoutMismatch(tensor: String, expected: String, received: String)
     /// `index` is the flat element index in the tensor, row-major.
     case nonFinite(tensor: String, index: Int, average: String)

@@ -251,6 +251,7 @@ public final class SessionStore: Sendable {
             session.checkLease(now: now)
             session.checkReaders(now: now)
             session.discardSurplus()
+            session.mappings.dropIdle(now: now)
         }
     }
 

@@ -70,6 +70,9 @@ public final class Upload: @unchecked Sendable, Turn {
     private var dataPosition = 0
     private let stagingBudget: ByteBudget
     private var staging: StagingBuffer?
+    /// The model's file, of an upload by reference, from the end of the body to the fold's.
+    private var reference: ModelReference?
+    private var isByReference = false
     private var isBodyComplete = false
     private var isAborted = false
     private var fingerprint: RequestFingerprint.Body?
@@ -139,6 +142,17 @@ public final class Upload: @unchecked Sendable, Turn {
         }
     }
 
+    /// The body is complete, and says where the model lies instead of containing it. None of it was
+    /// given to `receive`.
+    public func finish(reading reference: ModelReference, fingerprint: RequestFingerprint.Body?) {
+        isByReference = true
+        self.reference = reference
+        guard phase == .readingHeader else { return finish(fingerprint: fingerprint) }
+        isBodyComplete = true
+        self.fingerprint = fingerprint
+        fold(reference)
+    }
+
     /// The body will not be completed. Leaves no trace.
     public func abort() {
         switch phase {
@@ -176,6 +190,7 @@ public final class Upload: @unchecked Sendable, Turn {
             phase = .dropping
             droppedAnswer = answer
             staging = nil
+            reference = nil
             session.endTurn(self, unused: nil)
             isBodyComplete ? answerDropped() : client.resumeBody()
         // What comes meanwhile is staged, as before the turn.
@@ -183,7 +198,13 @@ public final class Upload: @unchecked Sendable, Turn {
         case .fold(let job):
             self.job = job
             phase = .readingHeader
-            staging == nil ? client.resumeBody() : foldStaged()
+            if let reference {
+                fold(reference)
+            } else if staging == nil {
+                client.resumeBody()
+            } else {
+                foldStaged()
+            }
         }
     }
 
@@ -240,16 +261,30 @@ public final class Upload: @unchecked Sendable, Turn {
             guard let header = decoder.header else { return }
             try job.plan(for: header)
             let data = UnsafeRawBufferPointer(rebasing: bytes[headerEnd...])
-            while job.reservedUpTo < data.count { try job.allocate(from: max(0, job.reservedUpTo)) }
-            if job.reservedUpTo == 0 { try job.allocate(from: 0) }
+            try job.allocate(upTo: data.count)
             if isWhole, data.count == header.dataByteCount {
                 try checkLength(data)
-                job.foldInParallel(data)
+                try job.foldInParallel(.memory(data))
                 dataPosition = data.count
             } else {
                 try receiveData(data)
             }
             staging = nil
+        }
+    }
+
+    /// Folds the model that lies elsewhere. After this its file is not touched any more.
+    private func fold(_ reference: ModelReference) {
+        guard let job else { return }
+        work { [self] () throws(SessionError) in
+            defer { self.reference = nil }
+            let file = try reference.open(session.mappings)
+            try file.readHeader(into: &decoder)
+            guard let header = decoder.header else { return }
+            try job.plan(for: header)
+            try job.allocate(upTo: header.dataByteCount)
+            try job.foldInParallel(.file(file, offset: header.bytes.count))
+            try file.checkUnchanged()
         }
     }
 
@@ -285,7 +320,8 @@ public final class Upload: @unchecked Sendable, Turn {
 
     private func commit() {
         do throws(SessionError) {
-            do { try decoder.finish() } catch { throw .model(error) }
+            // A file that was too short has failed already.
+            if !isByReference { do { try decoder.finish() } catch { throw .model(error) } }
             guard let job else { return }
             if let nonFinite = job.nonFinite { throw nonFinite }
             let change = session.seal(job, of: request, fingerprint: fingerprint)
@@ -321,6 +357,7 @@ public final class Upload: @unchecked Sendable, Turn {
     private func end() {
         phase = .ended
         staging = nil
+        reference = nil
         session.endTurn(self, unused: job)
         job = nil
     }

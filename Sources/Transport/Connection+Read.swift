@@ -9,7 +9,10 @@ extension Connection {
         let buffer = lane.buffer
         var budget = Lane.turnBytes
         while budget > 0, mayRead {
-            switch systemCall({ recv(fd, buffer.baseAddress, buffer.count, 0) }) {
+            switch takesDescriptors
+                ? receiveWithDescriptors(buffer)
+                : systemCall({ recv(fd, buffer.baseAddress, buffer.count, 0) })
+            {
             case .done(0):
                 endInput()
                 engine?.receiveEnd(now: now)
@@ -25,6 +28,22 @@ extension Connection {
                 lose(code)
                 return
             }
+        }
+    }
+
+    /// Reads into `buffer`, and gives the engine the open files that came with the bytes.
+    private func receiveWithDescriptors(
+        _ buffer: UnsafeMutableRawBufferPointer
+    ) -> SystemOutcome {
+        withUnsafeTemporaryAllocation(of: Int32.self, capacity: Int(PLATFORM_DESCRIPTORS)) {
+            numbers in
+            var count: Int32 = 0
+            let outcome = systemCall {
+                platform_receive(
+                    fd, buffer.baseAddress, buffer.count, numbers.baseAddress, &count)
+            }
+            if count > 0 { engine?.receive(numbers.prefix(Int(count)).map(OpenDescriptor.init)) }
+            return outcome
         }
     }
 

@@ -70,6 +70,8 @@ final class Connection: EngineHost, @unchecked Sendable {
 
     var isTCP: Bool { peer != .unixSocket }
 
+    var takesDescriptors: Bool { !isTCP && lane.settings.takesDescriptors }
+
     func open() {
         if isTCP {
             // Answers are handed over whole: waiting to fill a segment would only delay them.

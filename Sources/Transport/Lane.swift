@@ -191,6 +191,8 @@ struct LaneSettings: Sendable {
     let limits: Limits
     let logger: Logger
     let makeEngine: Server.EngineFactory
+    /// Whether open files that Unix peers pass go to the engines; else the kernel closes them.
+    let takesDescriptors: Bool
     /// Called by each lane's thread as the last thing it does.
     let didEnd: @Sendable () -> Void
 }

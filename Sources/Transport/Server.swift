@@ -27,10 +27,13 @@ public final class Server: Sendable {
     /// A Unix socket file that a killed process left is replaced; one that a process listens on is
     /// refused. Socket files have mode 0600: only this user may connect.
     ///
-    /// - Parameter laneCount: threads, each with its own event loop; one per core is best.
+    /// - Parameters:
+    ///   - laneCount: threads, each with its own event loop; one per core is best.
+    ///   - takesDescriptors: whether open files that clients pass over Unix sockets reach the
+    ///     engines; otherwise they are never received.
     public init(
         listen: [ListenAddress], laneCount: Int, limits: Limits, logger: Logger,
-        makeEngine: @escaping EngineFactory
+        takesDescriptors: Bool = false, makeEngine: @escaping EngineFactory
     ) throws(TransportError) {
         precondition(laneCount > 0, "a server needs a lane")
         var bound: [Listener] = []
@@ -40,6 +43,7 @@ public final class Server: Sendable {
         let ends = LaneEnds(count: laneCount)
         let settings = LaneSettings(
             limits: limits, logger: logger, makeEngine: makeEngine,
+            takesDescriptors: takesDescriptors,
             didEnd: { ends.laneEnded() })
         var lanes: [Lane] = []
         for _ in 0..<laneCount { lanes.append(try Lane(settings)) }

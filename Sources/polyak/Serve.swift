@@ -30,7 +30,10 @@ struct Serve: ParsableCommand {
             Self.reportMachine(settings, directories, logger)
             service = try PolyakService(
                 limits: settings.limits, dataDirectory: directories.data,
-                runtimeDirectory: directories.runtime, logger: logger)
+                runtimeDirectory: directories.runtime,
+                localFiles: settings.localFiles == Settings.off
+                    ? nil : ServiceDirectories.absolute(settings.localFiles),
+                logger: logger)
             server = try Self.startServer(settings, service, logger)
         } catch {
             StandardError.write("polyak: cannot start: \(error)\n")
@@ -63,7 +66,7 @@ struct Serve: ParsableCommand {
         let server = try Server(
             listen: try settings.listen.map { try ListenAddress($0) },
             laneCount: settings.lanes == 0 ? processors : settings.lanes,
-            limits: limits, logger: logger,
+            limits: limits, logger: logger, takesDescriptors: settings.localFiles != Settings.off,
             makeEngine: { host, peer, now in
                 HTTP1Engine(limits: limits, handler: service, host: host, peer: peer, now: now)
             })

@@ -83,7 +83,7 @@ struct ServiceDirectories: Equatable {
         environment[name].flatMap { $0.hasPrefix("/") ? $0 : nil }
     }
 
-    private static func absolute(_ path: String) -> String {
+    static func absolute(_ path: String) -> String {
         URL(fileURLWithPath: path).standardizedFileURL.path
     }
 

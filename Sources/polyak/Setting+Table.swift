@@ -15,17 +15,24 @@ extension Setting {
             address may then read, change and delete every session.
             """),
         Setting(
-            "runtime-directory", .directory(\.runtimeDirectory),
+            "runtime-directory", .directory(\.runtimeDirectory, none: Settings.automatic),
             """
             Where the averages lie while the service runs; memory (tmpfs) for speed. auto: \
             $RUNTIME_DIRECTORY (systemd), else /dev/shm/polyak-UID, else $XDG_RUNTIME_DIR/polyak, \
             else /tmp/polyak-UID.
             """),
         Setting(
-            "data-directory", .directory(\.dataDirectory),
+            "data-directory", .directory(\.dataDirectory, none: Settings.automatic),
             """
             Where sessions are written so that they outlast the machine; on a disk. auto: \
             $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/polyak, else ~/.local/state/polyak.
+            """),
+        Setting(
+            "local-files", .directory(\.localFiles, none: Settings.off),
+            """
+            Trainers on this host may name files beneath this directory instead of sending a \
+            model, and pass memfds over a Unix socket. Over loopback too, so not where a proxy on \
+            this host lets others in. off: nobody may.
             """),
         Setting(
             "lanes", .count(\.lanes, 0...1024),
@@ -135,6 +142,12 @@ extension Setting {
             """
             Memory for uploads that wait for their turn, in the whole service; when it is spent \
             they are not read until there is room.
+            """),
+        Setting(
+            "kept-mappings", .count(\.limits.keptMappings, 0...1024),
+            """
+            Sealed memfds of trainers that one session keeps mapped while they are uploaded again \
+            and again: one or two for each trainer.
             """),
         Setting(
             "lease-rate", .bytesPerSecond(\.limits.leaseRate, 1...1 << 30),

@@ -14,7 +14,8 @@ struct Setting: Sendable {
         case duration(any Path<Duration>, ClosedRange<Duration>)
         case flag(any Path<Bool>)
         case choice(any Path<String>, [String])
-        case directory(any Path<String>)
+        /// A path, or the word that stands for none.
+        case directory(any Path<String>, none: String)
         case addresses(any Path<[String]>)
     }
 
@@ -75,7 +76,8 @@ struct Setting: Sendable {
             Quantity.text(range.lowerBound) + " to " + Quantity.text(range.upperBound)
         case .flag: "true, false"
         case .choice(_, let words): words.joined(separator: ", ")
-        case .directory: "auto, or a path; a relative one begins in the working directory"
+        case .directory(_, let none):
+            "\(none), or a path; a relative one begins in the working directory"
         case .addresses: "1 to 16 of HOST:PORT, [IPV6]:PORT or unix:/PATH"
         }
     }

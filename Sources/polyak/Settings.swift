@@ -5,12 +5,16 @@ struct Settings: Sendable, Equatable {
     /// The word that leaves a directory's choice to the command.
     static let automatic = "auto"
 
+    /// The word for a directory that is not wanted.
+    static let off = "off"
+
     /// Where to listen: `HOST:PORT` or `unix:/path`.
     var listen = ["127.0.0.1:8080"]
     /// Listen on other machines' addresses although nobody has to say who they are.
     var allowAnonymous = false
     var dataDirectory = Settings.automatic
     var runtimeDirectory = Settings.automatic
+    var localFiles = Settings.off
     /// Event loops; 0 is one for each processor.
     var lanes = 0
     var logLevel = "info"

@@ -92,7 +92,7 @@ import Testing
             return texts(low...high) { Quantity.text(.milliseconds($0)) }
         case .flag: return (["true", "false"], ["yes", "1", "TRUE"])
         case .choice(_, let words): return (words, ["", "loud", words.joined(separator: " ")])
-        case .directory: return (["auto", "/a", "b/c"], [""])
+        case .directory(_, let none): return ([none, "/a", "b/c"], [""])
         case .addresses: return (["[::1]:0", "localhost:65535"], ["", "8080", "a:65536"])
         }
     }

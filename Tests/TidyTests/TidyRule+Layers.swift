@@ -10,11 +10,12 @@ extension TidyRule {
         "Storage": ["CPlatform", "CChecksum", "Glibc"],
         "HTTPWire": ["ServiceLimits", "Synchronization", "Glibc.time"],
         "Transport": [
-            "HTTPWire", "ServiceLimits", "CPlatform", "Logging", "Synchronization", "Glibc",
+            "HTTPWire", "ServiceLimits", "CPlatform", "Logging", "Synchronization", "Dispatch",
+            "Glibc",
         ],
         "Sessions": [
             "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits", "Storage",
-            "Logging", "Synchronization", "Dispatch", "Glibc",
+            "CPlatform", "Logging", "Synchronization", "Dispatch", "Glibc",
         ],
         "Service": [
             "HTTPWire", "Sessions", "Storage", "Averaging", "TensorFormats", "Tensors",

@@ -21,4 +21,20 @@ int platform_allocate(int fd, int keeps_size, off_t offset, off_t count);
 
 // The flag O_DIRECT of open(2).
 int platform_direct(void);
+
+// Descriptors that platform_receive takes at once.
+#define PLATFORM_DESCRIPTORS 4
+
+// recvmsg(2) on a Unix socket: fills up to `length` bytes of `buffer`, and `descriptors` with the
+// first PLATFORM_DESCRIPTORS that came with them, close-on-exec; the kernel closes what is beyond.
+ssize_t platform_receive(
+    int fd, void *buffer, size_t length, int descriptors[PLATFORM_DESCRIPTORS], int *count);
+
+// openat2(2) for reading, non-blocking: `path` must lead to something beneath `directory` without
+// a symbolic link.
+int platform_open_beneath(int directory, const char *path);
+
+// Whether `fd` is a memfd of ordinary pages that is sealed against shrinking: a mapping of it
+// then stays readable, whatever others do. Huge pages can run out on a read.
+int platform_keeps_size(int fd);
 #endif

@@ -9,7 +9,7 @@ public struct SafetensorsDecoder {
     private static let lengthByteCount = 8
 
     private let limits: SafetensorsLimits
-    private let bodyByteCount: Int?
+    private var bodyByteCount: Int?
     private let previous: SafetensorsHeader?
     /// The 8 bytes of the length and the JSON, as far as they have come.
     private var headerBytes: [UInt8] = []
@@ -30,6 +30,11 @@ public struct SafetensorsDecoder {
         self.limits = limits
         self.bodyByteCount = bodyByteCount
         self.previous = previous
+    }
+
+    /// Says the body's size where it was not known before; to be called before the first byte.
+    public mutating func expect(bodyByteCount: Int) {
+        self.bodyByteCount = bodyByteCount
     }
 
     /// Takes bytes of the header and none of the data.
