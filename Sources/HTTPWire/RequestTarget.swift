@@ -44,6 +44,10 @@ public enum RequestTarget {
     }
 
     static func decode(_ raw: Substring.UTF8View) -> String? {
+        // Nearly every name is sent as it is.
+        if !raw.contains(where: { $0 == Byte.percent || $0 == 0 }) {
+            return String(Substring(raw))
+        }
         var decoded: [UInt8] = []
         decoded.reserveCapacity(raw.count)
         var bytes = raw.makeIterator()

@@ -44,7 +44,9 @@ struct ModelRepresentation {
     static func safetensors(_ model: PublishedModel, as type: OutputType) -> ModelRepresentation {
         let entries = model.layout.entries
         var segments: [Segment]
-        if entries.allSatisfy({ type.elementType(for: $0) == $0.stored.elementType }) {
+        if type == .stored
+            || entries.allSatisfy({ type.elementType(for: $0) == $0.stored.elementType })
+        {
             segments = [.file(offset: 0, count: model.byteCount)]
         } else {
             let tensors = entries.map { $0.model.withElementType(type.elementType(for: $0)) }

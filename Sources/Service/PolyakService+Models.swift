@@ -67,8 +67,7 @@ extension PolyakService {
         }
         try request.checkQuery()
         let representation = try choose(model)
-        let decision = Conditions.evaluate(
-            request.fields, method: request.method, current: representation.etag)
+        let decision = request.decision(on: representation)
         if decision == .notModified, let seconds = PreferHeader.wait(request.fields.list("prefer")),
             seconds > 0, !store.isStopping
         {
@@ -80,7 +79,10 @@ extension PolyakService {
                     let model = try refusing { () throws(SessionError) in
                         try session.model(of: average)
                     }
-                    return answer(try choose(model), request, exchange, waited: true)
+                    let representation = try choose(model)
+                    return answer(
+                        representation, request.decision(on: representation), request, exchange,
+                        waited: true)
                 } catch {
                     return error.problem.response()
                 }
@@ -91,12 +93,12 @@ extension PolyakService {
             }
             return
         }
-        exchange.respond(answer(representation, request, exchange, waited: false))
+        exchange.respond(answer(representation, decision, request, exchange, waited: false))
     }
 
     private func answer(
-        _ representation: ModelRepresentation, _ request: Request, _ exchange: any Exchange,
-        waited: Bool
+        _ representation: ModelRepresentation, _ decision: Conditions.Decision,
+        _ request: Request, _ exchange: any Exchange, waited: Bool
     ) -> Response {
         let model = representation.model
         var fields: [(name: String, value: String)] = [
@@ -107,8 +109,6 @@ extension PolyakService {
             ("Vary", "Accept"),
         ]
         if waited { fields.append(("Preference-Applied", "wait")) }
-        let decision = Conditions.evaluate(
-            request.fields, method: request.method, current: representation.etag)
         switch decision {
         case .notModified: return Response(status: 304, fields: fields)
         case .preconditionFailed:
@@ -156,6 +156,10 @@ extension Refusal {
 }
 
 extension Request {
+    func decision(on representation: ModelRepresentation) -> Conditions.Decision {
+        Conditions.evaluate(fields, method: method, current: representation.etag)
+    }
+
     /// `?dtype=`, by default the stored type.
     func outputType() throws(Refusal) -> OutputType {
         guard let name = query.first("dtype") else { return .stored }

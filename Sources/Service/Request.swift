@@ -33,6 +33,7 @@ struct Request {
 
     /// Checked after the resource was found, since a 404 comes before a 400.
     func checkQuery() throws(Refusal) {
+        if query.items.isEmpty { return }
         let allowed = route.parameters(for: method)
         if let unknown = query.items.first(where: { !allowed.contains($0.name) }) {
             let known = allowed.isEmpty ? "none" : allowed.joined(separator: ", ")
@@ -63,6 +64,8 @@ struct Request {
     /// The type that curl gives every body unless it is told otherwise says nothing either.
     var mediaType: String? {
         guard let value = fields.first("content-type") else { return nil }
+        // As nearly every upload has it.
+        if value == "application/vnd.safetensors" { return value }
         let type = value.split(separator: ";", omittingEmptySubsequences: false)[0]
             .lowercased().filter { $0 != " " && $0 != "\t" }
         return type == "application/x-www-form-urlencoded" ? nil : type
@@ -70,6 +73,7 @@ struct Request {
 
     /// The idempotency key; nil without one.
     func idempotencyKey() throws(Refusal) -> String? {
+        guard fields.contains("idempotency-key") else { return nil }
         let keys = fields.all("idempotency-key")
         guard let key = keys.first else { return nil }
         guard keys.count == 1, (1...255).contains(key.utf8.count),

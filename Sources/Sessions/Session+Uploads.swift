@@ -44,7 +44,7 @@ extension Session {
             state.queue.append(upload)
             return (.admitted(upload), state.queue.count == 1)
         }
-        if hasTurn, case .admitted(let upload) = admission { upload.takeTurn() }
+        if hasTurn, case .admitted(let upload) = admission { upload.takeTurn(resumes: false) }
         return admission
     }
 

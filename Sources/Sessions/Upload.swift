@@ -182,7 +182,9 @@ public final class Upload: @unchecked Sendable, Turn {
     }
 
     /// Decides the upload, whose turn it is. On the lane.
-    func takeTurn() {
+    ///
+    /// - Parameter resumes: the body was paused, and is to be pushed on.
+    func takeTurn(resumes: Bool = true) {
         guard phase == .waiting else { return }
         switch session.decide(self) {
         case .refused(let error): fail(error)
@@ -192,7 +194,7 @@ public final class Upload: @unchecked Sendable, Turn {
             staging = nil
             reference = nil
             session.endTurn(self, unused: nil)
-            isBodyComplete ? answerDropped() : client.resumeBody()
+            if isBodyComplete { answerDropped() } else if resumes { client.resumeBody() }
         // What comes meanwhile is staged, as before the turn.
         case .wait: break
         case .fold(let job):
@@ -200,10 +202,10 @@ public final class Upload: @unchecked Sendable, Turn {
             phase = .readingHeader
             if let reference {
                 fold(reference)
-            } else if staging == nil {
-                client.resumeBody()
-            } else {
+            } else if staging != nil {
                 foldStaged()
+            } else if resumes {
+                client.resumeBody()
             }
         }
     }
@@ -232,6 +234,8 @@ public final class Upload: @unchecked Sendable, Turn {
         }
         let count = min(chunk.count - taken, job.reservedUpTo - dataPosition)
         try receiveData(UnsafeRawBufferPointer(rebasing: chunk[taken..<taken + count]))
+        // What was not taken is pushed again when there is memory for it.
+        if taken + count < chunk.count { allocate() }
         return taken + count
     }
 
