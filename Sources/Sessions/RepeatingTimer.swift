@@ -27,5 +27,9 @@ final class RepeatingTimer: @unchecked Sendable {
         queue.sync {}
     }
 
-    deinit { source.cancel() }
+    deinit {
+        source.cancel()
+        // Dispatch ends the process when a source that never began is let go.
+        source.activate()
+    }
 }
