@@ -80,7 +80,7 @@ extension Problem {
             self = ProblemKind.sessionDamaged.problem(
                 "session \"\(session)\" cannot be read: \(reason)")
         case .storageFailed(let detail):
-            self = ProblemKind.internalError.problem("\(detail); nothing was changed")
+            self = ProblemKind.internalError.problem(detail)
         case .shuttingDown: self = .shuttingDown
         default: preconditionFailure("\(error) has no problem")
         }

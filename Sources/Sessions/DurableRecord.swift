@@ -1,3 +1,4 @@
+import ServiceLimits
 import StrictJSON
 
 /// What the file `record` of a durable copy says.
@@ -35,10 +36,16 @@ struct DurableRecord {
         self.contents = contents
     }
 
-    init(_ json: JSONValue, maximumKeys: Int, maximumHistory: Int) throws(RecordError) {
+    /// Throws `JSONError` and `RecordError`.
+    init(bytes: [UInt8], limits: Limits) throws {
+        try self.init(try JSONReader.read(bytes, maximumDepth: limits.jsonDepth), limits)
+    }
+
+    private init(_ json: JSONValue, _ limits: Limits) throws(RecordError) {
         let object = try RecordObject(json)
         record = try SessionRecord(
-            try object.value("record"), maximumKeys: maximumKeys, maximumHistory: maximumHistory)
+            try object.value("record"), maximumKeys: limits.idempotencyKeys,
+            maximumHistory: limits.history)
         contents = DurableCopy.Contents(revision: record.revision)
         for json in try object.array("averages") {
             let entry = try RecordObject(json)

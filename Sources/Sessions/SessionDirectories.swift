@@ -7,8 +7,9 @@ import Storage
 /// `runtime`, on a tmpfs, holds what survives the process: in a directory named by the data
 /// directory's identity, per session the slots and the journal. Constant; any thread.
 final class SessionDirectories: Sendable {
-    /// The stop before this start left every session's last revision in `data`.
-    let wasStoppedCleanly: Bool
+    /// The sessions, by the names of their directories, whose last revision the stop before this
+    /// start left in `data`.
+    let stoppedCleanly: Set<String>
     private let data: String
     private let runtime: String
     private let locks: [DirectoryLock]
@@ -25,8 +26,8 @@ final class SessionDirectories: Sendable {
         try Directories.createDurably(self.data)
         self.runtime = "\(runtime)/\(identity)"
         try Directories.create(self.runtime)
-        cleanMark = data + "/stopped-cleanly"
-        wasStoppedCleanly = try SessionDirectories.mark(cleanMark) == []
+        cleanMark = "\(data)/\(SessionDirectories.cleanMarkName)"
+        stoppedCleanly = SessionDirectories.names(in: try SessionDirectories.mark(cleanMark) ?? [])
         try discardAfterReboot(logger)
     }
 
@@ -56,16 +57,22 @@ final class SessionDirectories: Sendable {
         try RecordFile.write(boot, to: path, durable: false)
     }
 
-    /// To be called before the first change, from which on the mark would be a lie.
-    func unmarkStoppedCleanly() throws(StorageError) {
-        if Directories.exists(cleanMark) { try Directories.removeDurably(cleanMark) }
-    }
-
+    static let cleanMarkName = "stopped-cleanly"
     private let cleanMark: String
 
-    /// Says for the next start that every session's last revision is in the data directory.
-    func markStoppedCleanly() throws(StorageError) {
-        try RecordFile.write([], to: cleanMark, durable: true)
+    /// Says for the next start which sessions' last revisions are in the data directory: of those
+    /// that may change, none.
+    func markStoppedCleanly(_ names: Set<String>) throws(StorageError) {
+        if names.isEmpty {
+            if Directories.exists(cleanMark) { try Directories.removeDurably(cleanMark) }
+        } else {
+            let text = names.sorted().joined(separator: "\n")
+            try RecordFile.write(Array(text.utf8), to: cleanMark, durable: true)
+        }
+    }
+
+    static func names(in mark: [UInt8]) -> Set<String> {
+        Set(String(decoding: mark, as: UTF8.self).split(separator: "\n").map(String.init))
     }
 
     /// The names of the directories of all sessions that either place knows.
@@ -84,4 +91,7 @@ final class SessionDirectories: Sendable {
     static func makeName(session: String, incarnation: String) -> String {
         "\(session)@\(incarnation)"
     }
+
+    /// The session's name in that of its directory.
+    static func session(ofName name: String) -> String { String(name.prefix { $0 != "@" }) }
 }

@@ -24,7 +24,8 @@ struct SessionRecovery {
         do throws(RecoveryError) {
             return try find(directory)
         } catch {
-            return .damaged(name: String(directory.prefix { $0 != "@" }), reason: error.reason)
+            return .damaged(
+                name: SessionDirectories.session(ofName: directory), reason: error.reason)
         }
     }
 
@@ -90,9 +91,7 @@ struct SessionRecovery {
         let path = DurableCopy.recordPath(in: directories.dataDirectory(directory))
         guard Directories.exists(path) else { return nil }
         return try RecoveryError.wrap(path) {
-            try DurableRecord(
-                try json(try RecordFile.read(path)), maximumKeys: limits.idempotencyKeys,
-                maximumHistory: limits.history)
+            try DurableRecord(bytes: try RecordFile.read(path), limits: limits)
         }
     }
 
@@ -164,7 +163,7 @@ struct SessionRecovery {
     ) throws(RecoveryError) -> Session {
         var record = durable.record
         let isLossless =
-            record.settings.durability == .disk || directories.wasStoppedCleanly
+            record.settings.durability == .disk || directories.stoppedCleanly.contains(directory)
             || last.map { $0 <= record.revision } ?? false
         if !isLossless {
             record.incarnation = Session.makeIncarnation()

@@ -56,10 +56,12 @@ public final class SessionStore: Sendable {
             directories: directories, limits: limits, stagingBudget: stagingBudget,
             cachedBudget: cachedBudget, logger: logger)
         state = Mutex(SessionStore.recover(try directories.sessionDirectories(), recovery, logger))
-        try directories.unmarkStoppedCleanly()
+        try directories.markStoppedCleanly(notFoundAfterCleanStop)
+        // Only of a session whose copy was damaged there is something to write.
+        checkpoint { $0.settings.durability == .disk }
         secondTimer.start(every: .seconds(1)) { [weak self] in self?.tick() }
         checkpointTimer.start(every: limits.checkpointInterval) { [weak self] in
-            self?.checkpointAll()
+            self?.checkpoint()
         }
     }
 
@@ -140,13 +142,14 @@ public final class SessionStore: Sendable {
         let durableCopy = DurableCopy(
             directory: directories.dataDirectory(directory), contents: nil)
         do throws(StorageError) {
+            // First, because what the runtime directory has may be answered.
+            if settings.durability == .disk {
+                try durableCopy.write(DurableSnapshot(record: record))
+            }
             try Directories.create(runtime)
             let journal = SessionJournal(
                 try Journal.create(
                     at: Session.journalPath(in: runtime), first: record.bytes()))
-            if settings.durability == .disk {
-                try durableCopy.write(DurableSnapshot(record: record))
-            }
             return Session(
                 record: record, journal: journal, slots: settings.averages.map { _ in SlotSet() },
                 cachedFiles: [:], directory: runtime, durableCopy: durableCopy,
@@ -154,8 +157,7 @@ public final class SessionStore: Sendable {
                 limits: limits, stagingBudget: stagingBudget, cachedBudget: cachedBudget)
         } catch {
             // Neither place keeps a part of what was never acknowledged.
-            try? durableCopy.delete()
-            Directories.discardTree(runtime)
+            try? remove(durableCopy, directory, of: name)
             throw SessionError(error)
         }
     }
@@ -200,25 +202,14 @@ public final class SessionStore: Sendable {
             answer(
                 Result { () throws(SessionError) in
                     if let session {
-                        try remove(session)
+                        try remove(
+                            session.durableCopy, directories.name(ofRuntime: session.directory),
+                            of: name)
                     } else {
                         try removeDamaged(name)
                     }
                     logger.info("session deleted", metadata: ["session": "\(name)"])
                 })
-        }
-    }
-
-    private func remove(_ session: Session) throws(SessionError) {
-        do throws(SessionError) {
-            try remove(session.durableCopy, session.directory)
-        } catch {
-            // It would be found again at the next start, so it must not seem to be gone.
-            let damaged = Damaged(
-                reason: "it was not deleted: \(error); DELETE it again",
-                directory: directories.name(ofRuntime: session.directory))
-            state.withLock { $0.damaged[session.name] = damaged }
-            throw error
         }
     }
 
@@ -228,16 +219,25 @@ public final class SessionStore: Sendable {
         }
         let copy = DurableCopy(
             directory: directories.dataDirectory(damaged.directory), contents: nil)
-        try remove(copy, directories.runtimeDirectory(damaged.directory))
+        try remove(copy, damaged.directory, of: name)
         state.withLock { $0.damaged[name] = nil }
     }
 
-    /// The durable copy goes first: while the journal is there, the session is whole.
-    private func remove(_ copy: DurableCopy, _ runtime: String) throws(SessionError) {
+    /// Removes a session's directories. The durable copy goes first: while the journal is there,
+    /// the session is whole.
+    private func remove(
+        _ copy: DurableCopy, _ directory: String, of name: String
+    ) throws(SessionError) {
+        let runtime = directories.runtimeDirectory(directory)
         do throws(StorageError) {
             try copy.delete()
             try Directories.removeFile(Session.journalPath(in: runtime))
         } catch {
+            // It would be found again at the next start, so it must not seem to be gone.
+            let damaged = Damaged(
+                reason: "it could not be removed: \(error); DELETE it again",
+                directory: directory)
+            state.withLock { $0.damaged[name] = damaged }
             throw SessionError(error)
         }
         Directories.discardTree(runtime)
@@ -257,20 +257,27 @@ public final class SessionStore: Sendable {
 
     /// Writes every session's published revision to the data directory, one after the other.
     ///
-    /// - Returns: whether each one is there.
+    /// - Returns: those whose revision is there.
     @discardableResult
-    private func checkpointAll() -> Bool {
-        var isComplete = true
-        for session in state.withLock({ Array($0.sessions.values) }) {
+    private func checkpoint(_ isWanted: (Session) -> Bool = { _ in true }) -> [Session] {
+        var complete: [Session] = []
+        for session in state.withLock({ Array($0.sessions.values) }) where isWanted(session) {
             do throws(SessionError) {
                 try session.checkpoint()
+                complete.append(session)
             } catch {
-                isComplete = false
                 logger.error(
                     "checkpoint failed: \(error)", metadata: ["session": "\(session.name)"])
             }
         }
-        return isComplete
+        return complete
+    }
+
+    /// Damaged sessions that nothing was lost of by the stop before this start: they may be found
+    /// again by the next.
+    private var notFoundAfterCleanStop: Set<String> {
+        let damaged = state.withLock { Set($0.damaged.values.map(\.directory)) }
+        return directories.stoppedCleanly.intersection(damaged)
     }
 
     /// New uploads and sessions are refused from now on, and everything that waits is woken.
@@ -289,9 +296,9 @@ public final class SessionStore: Sendable {
     public func close() {
         secondTimer.cancel()
         checkpointTimer.cancel()
-        guard checkpointAll(), state.withLock({ $0.damaged.isEmpty }) else { return }
+        let complete = checkpoint().map { directories.name(ofRuntime: $0.directory) }
         do throws(StorageError) {
-            try directories.markStoppedCleanly()
+            try directories.markStoppedCleanly(notFoundAfterCleanStop.union(complete))
         } catch {
             logger.error("\(error)")
         }
