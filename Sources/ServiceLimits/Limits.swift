@@ -63,6 +63,11 @@ public struct Limits: Sendable, Equatable {
     public var keptMappings = 4
     /// Bytes of memory for uploads that wait for their turn, in the whole service.
     public var stagingBytes = 256 * 1024 * 1024
+    /// A body up to this size is staged as soon as it has to wait: less than a round trip's work.
+    public var stagedAtOnceBytes = 1024 * 1024
+    /// Larger bodies wait in the senders, because staging costs more than a fast turn: they are
+    /// staged when the upload whose turn it is sends fewer bytes a second than this.
+    public var stagingRate = 64 * 1024 * 1024
     /// While others wait, the upload whose turn it is must sustain this many bytes a second.
     public var leaseRate = 1024 * 1024
     /// The time over which `leaseRate` is measured.

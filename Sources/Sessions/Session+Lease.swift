@@ -8,7 +8,39 @@ struct Lease {
     var receivedByteCount: Int
 }
 
+/// How far the upload whose turn it is had come at the last look.
+struct Pace {
+    var holder: Upload
+    var receivedByteCount: Int
+}
+
 extension Session {
+    /// Lets waiting uploads be staged when the one whose turn it is leaves the service idle.
+    ///
+    /// Called about once a second.
+    func checkPace() {
+        let waiting = state.withLock { state -> [Upload] in
+            guard state.queue.count > 1, let holder = state.queue.first as? Upload else {
+                state.pace = nil
+                return []
+            }
+            let received = holder.receivedByteCount.load(ordering: .relaxed)
+            defer { state.pace = Pace(holder: holder, receivedByteCount: received) }
+            guard let pace = state.pace, pace.holder === holder,
+                received - pace.receivedByteCount < limits.stagingRate
+            else { return [] }
+            state.stagesLargeBodies = true
+            return state.queue.dropFirst().compactMap { $0 as? Upload }
+        }
+        for upload in waiting { upload.pushOn() }
+    }
+
+    /// Whether a body of this size is staged while it waits; nil: its size is not known.
+    func stages(bodyByteCount: Int?) -> Bool {
+        if let bodyByteCount, bodyByteCount <= limits.stagedAtOnceBytes { return true }
+        return state.withLock { $0.stagesLargeBodies }
+    }
+
     /// Ends the turn of a sender that keeps others waiting below `Limits.leaseRate`.
     ///
     /// Called about once a second. Time in which the service itself pauses the body, or the upload

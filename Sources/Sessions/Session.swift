@@ -27,6 +27,9 @@ public final class Session: Sendable {
         var waiters: [Int: Waiter] = [:]
         var waitersCreated = 0
         var lease: Lease?
+        var pace: Pace?
+        /// The upload whose turn it is is slow, so that large bodies that wait are staged.
+        var stagesLargeBodies = false
         /// The upload whose turn it is waits for a reader to let go of a slot.
         var blocked: Upload?
         var isDeleted = false
@@ -130,9 +133,12 @@ extension Session.State {
     mutating func leaveQueue(_ turn: any Turn, _ after: inout AfterUnlock) {
         guard let index = queue.firstIndex(where: { $0 === turn }) else { return }
         queue.remove(at: index)
-        lease = nil
         if blocked === turn { blocked = nil }
-        if index == 0, let next = queue.first { after.add { next.begin() } }
+        guard index == 0 else { return }
+        lease = nil
+        pace = nil
+        stagesLargeBodies = false
+        if let next = queue.first { after.add { next.begin() } }
     }
 
     /// Writes a change to the journal, unless `makeDurable` has, and makes it. The slots it names

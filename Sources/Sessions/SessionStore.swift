@@ -248,6 +248,7 @@ public final class SessionStore: Sendable {
     private func tick() {
         let now = ContinuousClock.now
         for session in state.withLock({ Array($0.sessions.values) }) {
+            session.checkPace()
             session.checkLease(now: now)
             session.checkReaders(now: now)
             session.discardSurplus()

@@ -125,6 +125,7 @@ public final class Upload: @unchecked Sendable, Turn {
     }
 
     private func stage(_ chunk: UnsafeRawBufferPointer) -> Bool {
+        guard session.stages(bodyByteCount: request.bodyByteCount) else { return false }
         if staging == nil {
             staging = StagingBuffer(announced: request.bodyByteCount, budget: stagingBudget)
         }
@@ -164,6 +165,11 @@ public final class Upload: @unchecked Sendable, Turn {
     }
 
     // MARK: Turns
+
+    /// The session stages bodies that wait from now on.
+    func pushOn() {
+        client.resumeBody()
+    }
 
     func begin() {
         client.onLane { self.takeTurn() }

@@ -150,6 +150,15 @@ extension Setting {
             and again: one or two for each trainer.
             """),
         Setting(
+            "staged-at-once-bytes", .bytes(\.limits.stagedAtOnceBytes, 0...1 << 30),
+            "A body up to this size is staged as soon as it has to wait for its turn."),
+        Setting(
+            "staging-rate", .bytesPerSecond(\.limits.stagingRate, 0...1 << 40),
+            """
+            Larger bodies wait in their senders, and are staged when the upload whose turn it is \
+            sends fewer bytes a second than this.
+            """),
+        Setting(
             "lease-rate", .bytesPerSecond(\.limits.leaseRate, 1...1 << 30),
             "What the upload whose turn it is must sustain while others wait. Below it 408."),
         Setting(
