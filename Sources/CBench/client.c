@@ -101,10 +101,29 @@ static int read_answer(int fd, char *kept, size_t room, bench_answer *answer) {
     return 0;
 }
 
+// Writes a head, which fits into any socket's buffer, with a descriptor.
+static int write_with(int fd, int passed, const char *head, size_t length) {
+    union {
+        struct cmsghdr aligned;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.aligned = {
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))}};
+    memcpy(CMSG_DATA(&control.aligned), &passed, sizeof passed);
+    struct iovec piece = {.iov_base = (void *)head, .iov_len = length};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1,
+        .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    if (sent < 0) return -errno;
+    return (size_t)sent == length ? 0 : -EMSGSIZE;
+}
+
 int bench_exchange(
-    int fd, const char *head, size_t head_length, const void *body, size_t body_length,
-    void *kept, size_t room, bench_answer *answer) {
-    int failed = bench_write_all(fd, head, head_length, body_length ? MSG_MORE : 0);
+    int fd, int passed, const char *head, size_t head_length, const void *body,
+    size_t body_length, void *kept, size_t room, bench_answer *answer) {
+    int failed = passed < 0
+        ? bench_write_all(fd, head, head_length, body_length ? MSG_MORE : 0)
+        : write_with(fd, passed, head, head_length);
     if (!failed && body_length) failed = bench_write_all(fd, body, body_length, 0);
     return failed ? failed : read_answer(fd, kept, room, answer);
 }

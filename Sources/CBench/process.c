@@ -22,6 +22,21 @@ void *bench_map(size_t bytes) {
     return memory;
 }
 
+int bench_memfd(const void *bytes, size_t length) {
+    int fd = memfd_create("model", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) return -errno;
+    size_t done = 0;
+    while (done < length) {
+        ssize_t written = pwrite(fd, (const char *)bytes + done, length - done, (off_t)done);
+        if (written < 0) break;
+        done += (size_t)written;
+    }
+    if (done == length && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0) return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
 void bench_unmap(void *memory, size_t bytes) { munmap(memory, rounded(bytes)); }
 
 pid_t bench_spawn(const char *const arguments[], const char *log_path) {

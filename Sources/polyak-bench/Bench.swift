@@ -37,9 +37,7 @@ final class Bench {
 
     /// Writes a model to tmpfs and gives the file's path.
     func write(_ model: Model, as name: String) throws -> String {
-        let root = folder.path + "/files"
-        try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
-        let path = root + "/" + name
+        let path = folder.files + "/" + name
         try Data(UnsafeRawBufferPointer(model.file.bytes)).write(to: URL(fileURLWithPath: path))
         return path
     }

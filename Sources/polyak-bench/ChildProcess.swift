@@ -44,11 +44,15 @@ final class ChildProcess {
 /// A folder that is removed with everything in it when the last user lets go of it.
 final class TemporaryFolder {
     let path: String
+    /// For models that servers read.
+    var files: String { path + "/files" }
 
     /// - Parameter parent: an existing folder.
     init(in parent: String) throws(BenchError) {
         path = parent + "/polyak-bench-\(getpid())-\(UInt32.random(in: 0 ... .max))"
-        guard mkdir(path, 0o700) == 0 else { throw .systemCall("mkdir \(path)", errno) }
+        guard mkdir(path, 0o700) == 0, mkdir(files, 0o700) == 0 else {
+            throw .systemCall("mkdir \(path)", errno)
+        }
     }
 
     deinit { try? FileManager.default.removeItem(atPath: path) }

@@ -49,24 +49,29 @@ final class Connection: @unchecked Sendable {
     /// Sends a request and reads its answer; a body beyond 64 KiB is read and dropped.
     func exchange(
         _ method: String, _ target: String, fields: String = "",
-        body: UnsafeRawBufferPointer? = nil
+        body: UnsafeRawBufferPointer? = nil, passing descriptor: Int32 = -1
     ) throws(BenchError) -> Answer {
-        let answer = try exchange(method, target, fields: fields, body: body, keeping: kept)
+        let answer = try exchange(
+            method, target, fields: fields, body: body, passing: descriptor, keeping: kept)
         let text = String(decoding: kept.prefix(Int(answer.length)), as: UTF8.self)
         return Answer(status: Int(answer.status), length: answer.length, text: text)
     }
 
     /// The same with the answer's body kept in `room`.
+    ///
+    /// - Parameter descriptor: passed with the request, which needs a Unix socket; -1 for none.
     func exchange(
         _ method: String, _ target: String, fields: String = "",
-        body: UnsafeRawBufferPointer? = nil, keeping room: UnsafeMutableRawBufferPointer
+        body: UnsafeRawBufferPointer? = nil, passing descriptor: Int32 = -1,
+        keeping room: UnsafeMutableRawBufferPointer
     ) throws(BenchError) -> bench_answer {
         try open()
         let length = body.map { "Content-Length: \($0.count)\r\n" } ?? ""
         let head = "\(method) \(target) HTTP/1.1\r\nHost: localhost\r\n\(fields)\(length)\r\n"
         var answer = bench_answer()
         let failed = bench_exchange(
-            fd, head, head.utf8.count, body?.baseAddress, body?.count ?? 0, room.baseAddress,
+            fd, descriptor, head, head.utf8.count, body?.baseAddress, body?.count ?? 0,
+            room.baseAddress,
             room.count, &answer)
         try BenchError.check("\(method) \(target)", failed)
         return answer
@@ -76,9 +81,10 @@ final class Connection: @unchecked Sendable {
     @discardableResult
     func succeed(
         _ method: String, _ target: String, fields: String = "",
-        body: UnsafeRawBufferPointer? = nil
+        body: UnsafeRawBufferPointer? = nil, passing descriptor: Int32 = -1
     ) throws(BenchError) -> Answer {
-        let answer = try exchange(method, target, fields: fields, body: body)
+        let answer = try exchange(
+            method, target, fields: fields, body: body, passing: descriptor)
         guard answer.status / 100 == 2 else {
             throw .unexpectedStatus(
                 request: "\(method) \(target)", status: answer.status, body: answer.text)

@@ -12,11 +12,12 @@ struct PolyakBench: ParsableCommand {
 
 /// A part of the benchmark that can be run alone.
 enum Group: String, CaseIterable, ExpressibleByArgument {
-    case uploads, downloads, small, trainers, readers, peers, idle
+    case uploads, reference, downloads, small, trainers, readers, peers, idle
 
     func run(_ bench: Bench) throws {
         switch self {
         case .uploads: try bench.uploads()
+        case .reference: try bench.uploadsByReference()
         case .downloads: try bench.downloads()
         case .small: try bench.smallRequests()
         case .trainers: try bench.trainers()

@@ -20,6 +20,7 @@ final class Service {
             [
                 program, "serve", "--listen", "127.0.0.1:0", "--listen", "unix:" + socketPath,
                 "--runtime-directory", runtimeDirectory, "--data-directory", base + "/data",
+                "--local-files", folder.files,
             ], log: base + "/log")
         let unix = "listening on unix:" + socketPath
         port = try process.awaitReady { child in

@@ -81,10 +81,30 @@ final class Trainer: @unchecked Sendable {
     }
 
     func upload(_ model: Model) throws(BenchError) {
+        try upload(
+            model, type: "application/vnd.safetensors",
+            body: UnsafeRawBufferPointer(model.file.bytes))
+    }
+
+    /// Uploads a model that lies where the JSON document `reference` says, in a file beneath the
+    /// service's allowed directory or in the passed descriptor.
+    func upload(
+        _ model: Model, by reference: [UInt8], passing descriptor: Int32 = -1
+    ) throws(BenchError) {
+        try reference.withUnsafeBufferPointer { body throws(BenchError) in
+            try upload(
+                model, type: "application/vnd.polyak.local-file+json",
+                body: UnsafeRawBufferPointer(body), passing: descriptor)
+        }
+    }
+
+    private func upload(
+        _ model: Model, type: String, body: UnsafeRawBufferPointer, passing descriptor: Int32 = -1
+    ) throws(BenchError) {
         step += 1
         let answer = try connection.succeed(
-            "POST", target + String(step), fields: "Content-Type: application/vnd.safetensors\r\n",
-            body: UnsafeRawBufferPointer(model.file.bytes))
+            "POST", target + String(step), fields: "Content-Type: \(type)\r\n", body: body,
+            passing: descriptor)
         answers.append((model, answer.text))
     }
 

@@ -11,6 +11,9 @@
 void *bench_map(size_t bytes);
 void bench_unmap(void *memory, size_t bytes);
 
+// A memfd with these contents that cannot shrink, or a negative errno.
+int bench_memfd(const void *bytes, size_t length);
+
 // Starts a program whose output goes to log_path and which dies with the calling thread.
 pid_t bench_spawn(const char *const arguments[], const char *log_path);
 
@@ -33,8 +36,9 @@ typedef struct {
 
 // Sends head and body and reads one answer with a Content-Length; 0 or a negative errno.
 // The body's first `room` bytes go to `kept`, what is beyond is dropped through a hot buffer.
+// `passed` is a descriptor to go with the head over a Unix socket, or -1.
 int bench_exchange(
-    int fd, const char *head, size_t head_length, const void *body, size_t body_length,
+    int fd, int passed, const char *head, size_t head_length, const void *body, size_t body_length,
     void *kept, size_t room, bench_answer *answer);
 
 // redis: SET of value under the key m; 0 or a negative errno.
