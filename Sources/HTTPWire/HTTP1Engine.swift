@@ -4,8 +4,8 @@ public import ServiceLimits
 ///
 /// One request at a time: the next head is parsed when the current body has been read and every
 /// byte of the current answer has been written. Strict: what RFC 9112 lets a server refuse is
-/// refused, and after a refusal nothing more is parsed. The engine holds its host weakly, since
-/// the host owns it; exchanges reach the engine weakly too.
+/// refused, and after a refusal nothing more is parsed. Engine and host hold each other until
+/// `disconnected`; exchanges reach both through a link that is cut then.
 ///
 /// A connection that sends nothing is closed after `Limits.headTimeout`; after its first answer it
 /// may be idle for `Limits.idleTimeout`. Neither is answered. A head is given
@@ -108,7 +108,7 @@ public final class HTTP1Engine: WireEngine {
         reader = HeadReader(peer: peer)
         headDeadline = now + limits.headTimeout
         bodyClock = BodyClock(grace: limits.bodyGrace, rate: limits.bodyRate)
-        link.engine = self
+        link.connect(self)
     }
 
     public var isReceivingBody: Bool { phase == .body && sink != nil }
@@ -138,7 +138,7 @@ public final class HTTP1Engine: WireEngine {
 
     public func disconnected() {
         isInCall = true
-        link.engine = nil
+        link.disconnect()
         end(.close)
         exchange = nil
         descriptors = []

@@ -82,17 +82,29 @@ public enum EngineOutput {
     case reset
 }
 
-/// What an engine needs from the transport that hosts it.
+/// The thread that everything of a connection runs on. It outlives the connection.
+public protocol EngineLane: AnyObject, Sendable {
+    /// Runs `work` on the lane. From any thread; in order; soon. On the lane itself it is still
+    /// queued, never run inside the call. Also after the connection has gone.
+    func post(_ work: @escaping @Sendable () -> Void)
+    /// Whether the caller runs on the lane.
+    var isCurrent: Bool { get }
+}
+
+/// What an engine needs from the transport that hosts it. An engine may hold its host until
+/// `WireEngine.disconnected`, and not longer.
 public protocol EngineHost: AnyObject, Sendable {
-    /// Runs `work` on the connection's lane. From any thread; in order; soon. On the lane itself it
-    /// is still queued, never run inside the call.
-    func onLane(_ work: @escaping @Sendable () -> Void)
-    /// Does what `onLane` does, also after the connection has gone, and does not keep it alive.
-    var laneQueue: @Sendable (@escaping @Sendable () -> Void) -> Void { get }
-    /// Whether the caller runs on the connection's lane.
-    var isOnLane: Bool { get }
+    /// The connection's lane.
+    var engineLane: any EngineLane { get }
     /// On the lane: something changed outside a call of the transport's (an answer was given, a
     /// body resumed): offer kept bytes again, ask for output, look at demand and deadline. Also
     /// called from inside a call of the transport's, so it only queues.
     func wake()
+}
+
+extension EngineHost {
+    /// Runs `work` on the connection's lane.
+    public func onLane(_ work: @escaping @Sendable () -> Void) { engineLane.post(work) }
+    /// Whether the caller runs on the connection's lane.
+    public var isOnLane: Bool { engineLane.isCurrent }
 }

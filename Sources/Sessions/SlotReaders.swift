@@ -79,7 +79,8 @@ struct ReaderPace {
 /// Holds a slot's bytes as they are while it is alive. May be used from any thread.
 public final class SlotPin: Sendable {
     let slot: Slot
-    private weak let session: Session?
+    /// Not weak: objects with weak references are counted more slowly, at every request.
+    private let session: Session?
     private let pace: ReaderPace?
 
     init(_ slot: Slot, of session: Session?, pace: ReaderPace? = nil) {

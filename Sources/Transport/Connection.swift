@@ -87,13 +87,7 @@ final class Connection: EngineHost, @unchecked Sendable {
 
     // MARK: EngineHost
 
-    func onLane(_ work: @escaping @Sendable () -> Void) { lane.post(work) }
-
-    var laneQueue: @Sendable (@escaping @Sendable () -> Void) -> Void {
-        { [lane] work in lane.post(work) }
-    }
-
-    var isOnLane: Bool { lane.isCurrent }
+    var engineLane: any EngineLane { lane }
 
     /// Only queues: an engine may call it from inside a call of ours.
     func wake() {

@@ -13,7 +13,7 @@ import Synchronization
 ///
 /// `@unchecked Sendable`: `mailbox`, `load` and `isCurrent` may be used from any thread; everything
 /// else is touched only on the lane's own thread, once that runs.
-final class Lane: @unchecked Sendable {
+final class Lane: EngineLane, @unchecked Sendable {
     /// What is read from, and what is written to, one connection before the others' turn.
     static let turnBytes = 1024 * 1024
 

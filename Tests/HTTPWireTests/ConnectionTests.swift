@@ -46,10 +46,10 @@ private func get(_ path: String) -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\
     @Test func `an answer from another thread is queued to the lane`() {
         let wire = Wire { _, _ in .discard }
         wire.send(get("/"))
-        wire.host.isOnLane = false
+        wire.host.queue.isCurrent = false
         wire.exchange.respond(Response(status: 200))
         #expect(wire.written.isEmpty && wire.host.queue.work.count == 1)
-        wire.host.isOnLane = true
+        wire.host.queue.isCurrent = true
         wire.settle()
         #expect(wire.statuses == [200])
     }
@@ -165,12 +165,12 @@ private func get(_ path: String) -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\
         #expect(sink.aborts == [.shuttingDown])
     }
 
-    @Test func `a connection and its exchanges do not keep each other alive`() {
+    @Test func `a connection that is gone is not kept alive by its exchanges`() {
         weak var engine: HTTP1Engine?
         weak var host: FakeHost?
         weak var sink: FakeSink?
         var exchange: (any Exchange)?
-        let queue: FakeQueue
+        let queue: FakeLane
         do {
             let body = FakeSink()
             let wire = Wire.upload(body)
@@ -178,14 +178,16 @@ private func get(_ path: String) -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\
             (engine, host, sink, exchange) = (wire.engine, wire.host, body, wire.exchange)
             queue = wire.host.queue
             #expect(engine != nil)
+            wire.engine.disconnected()
         }
         #expect(engine == nil && host == nil && sink == nil)
         exchange?.respond(Response(status: 200))
-        exchange?.resumeBody()
         #expect(queue.work.isEmpty)
         // What the service began for this client it can still end on the lane.
+        exchange?.resumeBody()
         exchange?.onLane {}
-        #expect(queue.work.count == 1)
+        #expect(queue.work.count == 2)
+        for work in queue.work { work() }
     }
 
     @Test func `an answered sink is let go of`() {

@@ -1,20 +1,19 @@
 import HTTPWire
 
-/// What a lane is to run.
-final class FakeQueue: @unchecked Sendable {
+/// A lane without a thread: what it is to run. Used by one test at a time.
+final class FakeLane: EngineLane, @unchecked Sendable {
     var work: [@Sendable () -> Void] = []
+    var isCurrent = true
+
+    func post(_ work: @escaping @Sendable () -> Void) { self.work.append(work) }
 }
 
 /// A lane without threads, for `Wire`, which plays the transport.
 final class FakeHost: EngineHost, @unchecked Sendable {
-    let queue = FakeQueue()
+    let queue = FakeLane()
     var isWoken = false
-    var isOnLane = true
+    var engineLane: any EngineLane { queue }
 
-    func onLane(_ work: @escaping @Sendable () -> Void) { queue.work.append(work) }
-    var laneQueue: @Sendable (@escaping @Sendable () -> Void) -> Void {
-        { [queue] work in queue.work.append(work) }
-    }
     func wake() { isWoken = true }
 }
 
