@@ -5,7 +5,9 @@ import StrictJSON
 /// Reads every byte of a data directory that a service would read when it finds its sessions
 /// again, and changes nothing: not a file, not the lock. A service may be running on it.
 public struct DataDirectoryVerifier {
+    /// What was found.
     public struct Report: Sendable, Encodable {
+        /// As it was given.
         public var directory: String
         /// The UUID that names the directory; nil when it cannot be read.
         public var identity: String?
@@ -15,11 +17,14 @@ public struct DataDirectoryVerifier {
         public var stoppedCleanly: [String]
         /// What is wrong with the directory itself.
         public var problems: [String]
+        /// In the order of their directories' names.
         public var sessions: [SessionReport]
 
+        /// Nothing is wrong anywhere.
         public var isWhole: Bool { problems.isEmpty && sessions.allSatisfy(\.problems.isEmpty) }
     }
 
+    /// One session.
     public struct SessionReport: Sendable, Encodable {
         /// By the record, or else by the directory's name.
         public var session: String
@@ -29,22 +34,33 @@ public struct DataDirectoryVerifier {
         public var record: RecordReport?
         /// Files that the record refers to, itself included, and their bytes.
         public var files: Int
+        /// Bytes of these files.
         public var bytes: Int
         /// Files that nothing refers to: the service uses or removes them by itself.
         public var unusedFiles: Int
+        /// What is wrong, each with the file's path.
         public var problems: [String]
     }
 
+    /// What a session's record says.
     public struct RecordReport: Sendable, Encodable {
+        /// As the session's state shows it.
         public var incarnation: String
+        /// The revision that would be restored.
         public var revision: Int
+        /// As in the settings.
         public var durability: String
+        /// In the settings' order.
         public var averages: [AverageReport]
     }
 
+    /// One average.
     public struct AverageReport: Sendable, Encodable {
+        /// Its name.
         public var average: String
+        /// Models in it.
         public var averageCounter: Int
+        /// The session's revision at which it last changed.
         public var changedRevision: Int
         /// Of its model's file; nil before the first model.
         public var bytes: Int?
@@ -54,6 +70,7 @@ public struct DataDirectoryVerifier {
     /// A running service may replace a record and what it refers to while they are read.
     private static let attempts = 10
 
+    /// - Parameter directory: the data directory's path.
     public init(directory: String) {
         data = directory
     }
@@ -118,6 +135,7 @@ public struct DataDirectoryVerifier {
         let record: DurableRecord
         do throws(RecoveryError) {
             record = try RecoveryError.wrap(path) {
+                _ = try Directories.isDirectory(directory)
                 let bytes = try RecordFile.read(path)
                 report.files = 1
                 report.bytes = bytes.count

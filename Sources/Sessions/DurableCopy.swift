@@ -142,7 +142,7 @@ final class DurableCopy: Sendable {
             Result { () throws(StorageError) in
                 state.isDeleted = true
                 // Files may be there although no write ended well.
-                guard Directories.exists(directory) else { return }
+                guard try Directories.isDirectory(directory) else { return }
                 try Directories.removeDurably(DurableCopy.recordPath(in: directory))
                 state.contents = nil
                 Directories.discardTree(directory)

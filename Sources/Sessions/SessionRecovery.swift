@@ -72,9 +72,10 @@ struct SessionRecovery {
 
     /// The runtime directory's record; nil when there is no journal.
     private func readLive(_ directory: String) throws(RecoveryError) -> Live? {
-        let path = Session.journalPath(in: directories.runtimeDirectory(directory))
-        guard Directories.exists(path) else { return nil }
+        let folder = directories.runtimeDirectory(directory)
+        let path = Session.journalPath(in: folder)
         return try RecoveryError.wrap(path) {
+            guard try Directories.isDirectory(folder), Directories.exists(path) else { return nil }
             let (journal, entries) = try Journal.open(at: path)
             var record = try SessionRecord(
                 try json(entries.first ?? []), maximumKeys: limits.idempotencyKeys,
@@ -88,10 +89,11 @@ struct SessionRecovery {
 
     /// The data directory's record; nil when there is none.
     private func readDurable(_ directory: String) throws(RecoveryError) -> DurableRecord? {
-        let path = DurableCopy.recordPath(in: directories.dataDirectory(directory))
-        guard Directories.exists(path) else { return nil }
+        let folder = directories.dataDirectory(directory)
+        let path = DurableCopy.recordPath(in: folder)
         return try RecoveryError.wrap(path) {
-            try DurableRecord(bytes: try RecordFile.read(path), limits: limits)
+            guard try Directories.isDirectory(folder), Directories.exists(path) else { return nil }
+            return try DurableRecord(bytes: try RecordFile.read(path), limits: limits)
         }
     }
 

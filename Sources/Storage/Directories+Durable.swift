@@ -6,6 +6,18 @@ extension Directories {
         access(path, F_OK) == 0
     }
 
+    /// Whether there is a directory of this name. Throws for a file or a link, which may lead
+    /// anywhere.
+    public static func isDirectory(_ path: String) throws(StorageError) -> Bool {
+        do throws(StorageError) {
+            _ = try StorageFile.open(path, O_RDONLY | O_DIRECTORY)
+            return true
+        } catch {
+            if case .missing = error { return false }
+            throw error
+        }
+    }
+
     /// Makes a directory whose name a power cut does not lose. One that exists is left as it is.
     public static func createDurably(_ path: String) throws(StorageError) {
         try create(path)
