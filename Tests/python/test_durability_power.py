@@ -1,0 +1,169 @@
+"""Power cuts: a file system in a file is shut down without flushing its journal, then mounted again.
+
+POLYAK_POWER_CUTS (default 4) is how many; POLYAK_POWER_SEED which. That the test would find a
+missing fsync is shown by a run in which fsync does nothing. It needs loop devices and the right to
+mount.
+"""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from faults import Faults
+from home import Home
+from mirror import LOST, Mirror
+
+CUTS = int(os.environ.get("POLYAK_POWER_CUTS", 4))
+SEED = int(os.environ.get("POLYAK_POWER_SEED", 1))
+# EXT4_IOC_SHUTDOWN and XFS_IOC_GOINGDOWN, _IOR('X', 125, __u32); 2: the log is not flushed.
+SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
+SYSTEMS = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
+SETTINGS = {"averages": {"main": {"rule": {"name": "ema", "decay": 0.5}},
+                         "mean": {"rule": {"name": "uniform"}}}, "durability": "disk"}
+# The second one has files that are written past the page cache.
+SHAPES = [{"weight": (500, "F32"), "bias": (3, "F64")}, {"weight": (400_000, "F32")}]
+
+
+class Disk:
+    """A file system in a file that can lose its power."""
+
+    def __init__(self, kind):
+        make = SYSTEMS[kind]
+        if shutil.which(make[0]) is None:
+            pytest.skip(f"{make[0]} is not installed")
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="polyak-disk-"))
+        self.image, self.point = self.folder / "image", self.folder / "point"
+        self.point.mkdir()
+        with self.image.open("wb") as file:
+            # What mkfs.xfs takes at least.
+            file.truncate(320 << 20)
+        try:
+            subprocess.run([*make, self.image], check=True, capture_output=True)
+            self.mount()
+        except subprocess.CalledProcessError as error:
+            shutil.rmtree(self.folder)
+            pytest.skip(f"{kind} cannot be mounted here: {error.stderr}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", self.point], check=False, capture_output=True)
+        shutil.rmtree(self.folder)
+
+    def mount(self):
+        subprocess.run(["mount", "-o", "loop", self.image, self.point], check=True,
+                       capture_output=True)
+
+    def unmount(self):
+        subprocess.run(["umount", self.point], check=True)
+
+    def cut(self):
+        point = os.open(self.point, os.O_RDONLY)
+        try:
+            fcntl.ioctl(point, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+        finally:
+            os.close(point)
+
+
+class Writer(threading.Thread):
+    """Compares one session with its double, then sends changes until one is refused."""
+
+    def __init__(self, service, mirror, compared):
+        super().__init__(daemon=True)
+        self.service, self.mirror, self.compared = service, mirror, compared
+        self.failure = None
+        self.start()
+
+    def run(self):
+        try:
+            with self.service.client() as client:
+                self.mirror.settle(client)
+                self.compared.release()
+                with contextlib.suppress(*LOST):
+                    while self._change(client):
+                        pass
+        except Exception as error:
+            self.failure = error
+            self.compared.release()
+
+    def _change(self, client):
+        change = self.mirror.doubt = self.mirror.next_change()
+        answer = change.send(client)
+        if not 200 <= answer.status < 300:
+            return False
+        self.mirror.accept(change, answer)
+        return True
+
+
+def cut_once(disk, home, mirrors, random, environment=None):
+    """Starts the service without a runtime directory, lets the writers work, cuts the power."""
+    home.lose_runtime()
+    service, compared = home.start(environment=environment), threading.Semaphore(0)
+    writers = [Writer(service, mirror, compared) for mirror in mirrors]
+    for _ in mirrors:
+        assert compared.acquire(timeout=60), "a session was not compared in time"
+    time.sleep(random.uniform(0.02, 0.5))
+    disk.cut()
+    for writer in writers:
+        writer.join(60)
+        assert not writer.is_alive(), "a writer is stuck"
+    home.kill()
+    disk.unmount()
+    disk.mount()
+    for writer in writers:
+        if writer.failure:
+            raise AssertionError(writer.mirror.name) from writer.failure
+
+
+def compare(home, mirrors):
+    home.lose_runtime()
+    home.start()
+    with home.client() as client:
+        for mirror in mirrors:
+            mirror.settle(client)
+    assert home.verify()[0] == 0
+    home.kill()
+
+
+def make_mirrors(seed):
+    return [Mirror(f"disk-{number}", SETTINGS, shapes, np.random.default_rng([seed, number]))
+            for number, shapes in enumerate(SHAPES)]
+
+
+@pytest.mark.parametrize("kind", SYSTEMS)
+def test_a_power_cut_takes_nothing_acknowledged_from_a_disk_session(kind):
+    random, mirrors = np.random.default_rng(SEED), make_mirrors(SEED)
+    with Disk(kind) as disk, Home("--checkpoint-interval", "50ms",
+                                  data=disk.point / "data") as home:
+        for _ in range(CUTS):
+            cut_once(disk, home, mirrors, random)
+        compare(home, mirrors)
+    print(f"{kind}: {CUTS} cuts, {sum(each.acknowledged for each in mirrors)} changes "
+          f"acknowledged, {sum(each.doubts for each in mirrors)} in doubt, of which "
+          f"{sum(each.found for each in mirrors)} had been made")
+
+
+@pytest.mark.parametrize("kind", SYSTEMS)
+def test_without_fsync_the_same_cuts_do_lose_what_was_acknowledged(kind):
+    random, mirrors = np.random.default_rng(SEED), make_mirrors(SEED)
+    with Disk(kind) as disk, Home("--checkpoint-interval", "50ms",
+                                  data=disk.point / "data") as home, \
+            Faults(disk.point, mode="skip", sticky=True, only="fsync,fdatasync") as faults:
+        faults.begin()
+        with pytest.raises(AssertionError):
+            for _ in range(4):
+                cut_once(disk, home, mirrors, random, faults.environment)
+            compare(home, mirrors)
+        assert faults.hits > 0
+        # Whatever is running is ended by `home`.
