@@ -127,7 +127,12 @@ final class FoldJob: @unchecked Sendable {
         let slot = try Slot(
             creating: Slot.path(in: maker.directory, average: average, number: number),
             number: number, byteCount: header.byteCount + dataByteCount)
-        try slot.reserve(0..<header.byteCount)
+        do throws(SessionError) {
+            try slot.reserve(0..<header.byteCount)
+        } catch {
+            slot.discard()
+            throw error
+        }
         UnsafeMutableRawBufferPointer(start: slot.base, count: header.byteCount)
             .copyBytes(from: header.template)
         return slot

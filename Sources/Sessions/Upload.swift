@@ -1,3 +1,4 @@
+import Averaging
 import Dispatch
 import ServiceLimits
 import Synchronization
@@ -177,7 +178,7 @@ public final class Upload: @unchecked Sendable, Turn {
 
     func sessionDeleted() {
         client.answer(.failure(.sessionNotFound(session: session.name)))
-        client.onLane { self.phase = .ended }
+        client.onLane { self.abort() }
     }
 
     /// The session's timer found the sender too slow while others wait.
@@ -210,6 +211,8 @@ public final class Upload: @unchecked Sendable, Turn {
                 fold(reference)
             } else if staging != nil {
                 foldStaged()
+            } else if isBodyComplete {
+                commit()
             } else if resumes {
                 client.resumeBody()
             }
@@ -234,14 +237,11 @@ public final class Upload: @unchecked Sendable, Turn {
             phase = .folding
         }
         guard let job else { return chunk.count }
-        if job.reservedUpTo == 0 || dataPosition == job.reservedUpTo {
-            allocate()
-            return taken
-        }
         let count = min(chunk.count - taken, job.reservedUpTo - dataPosition)
         try receiveData(UnsafeRawBufferPointer(rebasing: chunk[taken..<taken + count]))
-        // What was not taken is pushed again when there is memory for it.
-        if taken + count < chunk.count { allocate() }
+        // What was not taken is pushed again when there is memory for it; a model without elements
+        // needs a slot all the same.
+        if dataPosition == job.reservedUpTo { allocate() }
         return taken + count
     }
 
@@ -267,6 +267,7 @@ public final class Upload: @unchecked Sendable, Turn {
         let isWhole = isBodyComplete
         work { [self] () throws(SessionError) in
             guard let bytes = staging?.bytes else { return }
+            defer { staging = nil }
             let headerEnd = try receiveHeader(bytes)
             guard let header = decoder.header else { return }
             try job.plan(for: header)
@@ -278,8 +279,8 @@ public final class Upload: @unchecked Sendable, Turn {
                 dataPosition = data.count
             } else {
                 try receiveData(data)
+                FoldKernels.fence()
             }
-            staging = nil
         }
     }
 
