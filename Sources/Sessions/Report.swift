@@ -33,7 +33,9 @@ public struct Report: Sendable, Equatable {
     }
 
     private static func epoch(_ json: JSONValue) throws(SessionError) -> Int {
-        if case .number(let number) = json, let epoch = number.int, epoch >= 0 { return epoch }
+        if case .number(let number) = json, let epoch = number.wholeNumber, epoch >= 0 {
+            return epoch
+        }
         throw .invalidReport(
             detail: "epoch is \(json.settingsDescription); "
                 + "it must be an integer >= 0, the number of finished epochs")
