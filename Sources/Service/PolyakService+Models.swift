@@ -36,11 +36,11 @@ extension PolyakService {
                     ProblemKind.malformedRequest.problem(
                         "name the tensor in the path, or with ?name="))
             }
-            let form = try request.accepted(["application/x-npy", "application/octet-stream"])
-            let type = try request.outputType()
             guard let index = model.layout.index(of: tensor) else {
                 throw Refusal(.tensorNotFound(tensor: String(tensor.prefix(200))))
             }
+            let form = try request.accepted(["application/x-npy", "application/octet-stream"])
+            let type = try request.outputType()
             let entry = model.layout.entries[index]
             let header =
                 form == "application/x-npy"
@@ -198,8 +198,11 @@ private final class LongPoll: Sendable {
         }
         guard let token else { return end() }
         let deadline = DispatchTime.now() + .seconds(seconds)
+        // The timer outlives most waits, and must keep neither connection nor session.
         DispatchQueue.global(qos: .utility).asyncAfter(deadline: deadline) {
-            if session.cancelWait(token) { self.end() }
+            [weak self, weak session] in
+            guard let self, session?.cancelWait(token) == true else { return }
+            self.end()
         }
     }
 

@@ -56,7 +56,9 @@ extension PolyakService {
         try request.checkQuery()
         var limit = 100
         if let text = request.query.first("limit") {
-            guard let number = Int(text), (1...1000).contains(number) else {
+            guard let number = Int(text), (1...1000).contains(number),
+                text.utf8.first != UInt8(ascii: "+")
+            else {
                 throw Refusal(
                     ProblemKind.malformedRequest.problem(
                         "limit is \"\(text.prefix(32))\"; allowed is an integer from 1 to 1000"))
