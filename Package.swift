@@ -79,10 +79,14 @@ let package = Package(
         tests("TransportTests", ["Transport", "HTTPWire", "ServiceLimits", "CPlatform"]),
         tests(
             "SessionsTests",
-            ["Sessions", "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits"]),
-        tests("ServiceTests", ["Service", "Sessions", "HTTPWire", "StrictJSON", "ServiceLimits"]),
+            [
+                "Sessions", "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits",
+                "Storage", log,
+            ]),
+        tests(
+            "ServiceTests",
+            ["Service", "Sessions", "HTTPWire", "StrictJSON", "ServiceLimits", log]),
         tests("CommandTests", ["polyak", "ServiceLimits"]),
-        tests("EndToEndTests", []),
         tests("TidyTests", []),
     ]
 )
