@@ -133,6 +133,7 @@ public enum CheckpointFile {
             throw .damaged(
                 path: path, detail: "\(checksums.count) checksums are known for \(byteCount) bytes")
         }
+        file.forgetCache()
         _ = posix_fadvise(file.fileDescriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
         for range in pieces(of: byteCount) {
             let piece = place(range)

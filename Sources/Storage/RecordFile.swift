@@ -31,7 +31,9 @@ public enum RecordFile {
     /// The payload last written. Throws `.missing`, `.newerVersion`, or `.damaged` unless each
     /// byte of the file is as it was written.
     public static func read(_ path: String) throws(StorageError) -> [UInt8] {
-        let bytes = try StorageFile.open(path, O_RDONLY).readAll()
+        let file = try StorageFile.open(path, O_RDONLY)
+        file.forgetCache()
+        let bytes = try file.readAll()
         try FileHeader.check(bytes, kind: kind, version: version, path: path)
         guard bytes.count >= payloadOffset else {
             throw .damaged(path: path, detail: "it ends within its header")

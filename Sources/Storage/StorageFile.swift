@@ -79,6 +79,12 @@ final class StorageFile {
         return bytes
     }
 
+    /// Makes what is read next come from the disk: the page cache may hold what a failed sync did
+    /// not write. Where that cannot be, does nothing.
+    func forgetCache() {
+        _ = posix_fadvise(fileDescriptor, 0, 0, POSIX_FADV_DONTNEED)
+    }
+
     /// Makes contents and size last; with `metadata`, everything else that `stat` shows too.
     func sync(metadata: Bool) throws(StorageError) {
         do {

@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pytest
 
+from disk import Disk
 from harness import SAFETENSORS, Session, eventually
 from home import Home, disk_bytes
 from mirror import LOST
@@ -50,7 +51,7 @@ def filled(folder):
     ballast = folder / "ballast"
     with ballast.open("wb") as file, contextlib.suppress(OSError):
         while True:
-            file.write(bytes(64 * 1024))
+            file.write(bytes(1024 * 1024))
             file.flush()
     with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
         while True:
@@ -126,8 +127,15 @@ def test_nothing_is_lost_or_half_written_when_no_byte_is_left_in_memory():
             assert client.get("/v1/sessions/new").status == 404
 
 
-def test_a_full_data_directory_refuses_disk_sessions_and_not_the_others():
-    with small(24) as folder, Home("--checkpoint-interval", "50ms", data=folder) as home:
+@contextlib.contextmanager
+def on_ext4():
+    with Disk("ext4") as disk:
+        yield disk.point / "data"
+
+
+@pytest.mark.parametrize("place", [lambda: small(24), on_ext4], ids=["tmpfs", "ext4"])
+def test_a_full_data_directory_refuses_disk_sessions_and_not_the_others(place):
+    with place() as folder, Home("--checkpoint-interval", "50ms", data=folder) as home:
         home.start()
         with home.client() as client:
             disk, process = Session(client, DISK, "disk"), Session(client, UNIFORM, "process")

@@ -6,77 +6,24 @@ mount.
 """
 
 import contextlib
-import fcntl
 import os
-import pathlib
-import shutil
-import struct
-import subprocess
-import tempfile
 import threading
 import time
 
 import numpy as np
 import pytest
 
+from disk import SYSTEMS, Disk
 from faults import Faults
 from home import Home
 from mirror import LOST, Mirror
 
 CUTS = int(os.environ.get("POLYAK_POWER_CUTS", 4))
 SEED = int(os.environ.get("POLYAK_POWER_SEED", 1))
-# EXT4_IOC_SHUTDOWN and XFS_IOC_GOINGDOWN, _IOR('X', 125, __u32); 2: the log is not flushed.
-SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
-SYSTEMS = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
 SETTINGS = {"averages": {"main": {"rule": {"name": "ema", "decay": 0.5}},
                          "mean": {"rule": {"name": "uniform"}}}, "durability": "disk"}
 # The second one has files that are written past the page cache.
 SHAPES = [{"weight": (500, "F32"), "bias": (3, "F64")}, {"weight": (400_000, "F32")}]
-
-
-class Disk:
-    """A file system in a file that can lose its power."""
-
-    def __init__(self, kind):
-        make = SYSTEMS[kind]
-        if shutil.which(make[0]) is None:
-            pytest.skip(f"{make[0]} is not installed")
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="polyak-disk-"))
-        self.image, self.point = self.folder / "image", self.folder / "point"
-        self.point.mkdir()
-        self.is_cut = False
-        with self.image.open("wb") as file:
-            # What mkfs.xfs takes at least.
-            file.truncate(320 << 20)
-        try:
-            subprocess.run([*make, self.image], check=True, capture_output=True)
-            self.mount()
-        except subprocess.CalledProcessError as error:
-            shutil.rmtree(self.folder)
-            pytest.skip(f"{kind} cannot be mounted here: {error.stderr}")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        subprocess.run(["umount", self.point], check=False, capture_output=True)
-        shutil.rmtree(self.folder)
-
-    def mount(self):
-        subprocess.run(["mount", "-o", "loop", self.image, self.point], check=True,
-                       capture_output=True)
-        self.is_cut = False
-
-    def unmount(self):
-        subprocess.run(["umount", self.point], check=True)
-
-    def cut(self):
-        point = os.open(self.point, os.O_RDONLY)
-        self.is_cut = True
-        try:
-            fcntl.ioctl(point, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
-        finally:
-            os.close(point)
 
 
 class Writer(threading.Thread):

@@ -1,0 +1,60 @@
+"""File systems in files. They need root, loop devices and the right to mount."""
+
+import fcntl
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import tempfile
+
+import pytest
+
+# EXT4_IOC_SHUTDOWN and XFS_IOC_GOINGDOWN, _IOR('X', 125, __u32); 2: the log is not flushed.
+SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
+SYSTEMS = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
+
+
+class Disk:
+    """A file system in a file that can lose its power."""
+
+    def __init__(self, kind):
+        make = SYSTEMS[kind]
+        if shutil.which(make[0]) is None:
+            pytest.skip(f"{make[0]} is not installed")
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="polyak-disk-"))
+        self.image, self.point = self.folder / "image", self.folder / "point"
+        self.point.mkdir()
+        self.is_cut = False
+        with self.image.open("wb") as file:
+            # What mkfs.xfs takes at least.
+            file.truncate(320 << 20)
+        try:
+            subprocess.run([*make, self.image], check=True, capture_output=True)
+            self.mount()
+        except subprocess.CalledProcessError as error:
+            shutil.rmtree(self.folder)
+            pytest.skip(f"{kind} cannot be mounted here: {error.stderr}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", self.point], check=False, capture_output=True)
+        shutil.rmtree(self.folder)
+
+    def mount(self):
+        subprocess.run(["mount", "-o", "loop", self.image, self.point], check=True,
+                       capture_output=True)
+        self.is_cut = False
+
+    def unmount(self):
+        subprocess.run(["umount", self.point], check=True)
+
+    def cut(self):
+        point = os.open(self.point, os.O_RDONLY)
+        self.is_cut = True
+        try:
+            fcntl.ioctl(point, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+        finally:
+            os.close(point)
