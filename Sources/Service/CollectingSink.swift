@@ -42,15 +42,25 @@ final class CollectingSink: BodySink {
 /// Drops a body that is not needed and answers at its end, so that a client that does not look for
 /// an early answer is not disturbed. Used on the connection's lane only.
 final class DroppingSink: BodySink {
+    private let limit: Int
     private let exchange: any Exchange
     private let answer: () -> Response
+    private var byteCount = 0
 
-    init(exchange: any Exchange, answer: @escaping () -> Response) {
+    /// - Parameter limit: bytes; a longer body, which can only be a chunked one, is refused.
+    init(limit: Int, exchange: any Exchange, answer: @escaping () -> Response) {
+        self.limit = limit
         self.exchange = exchange
         self.answer = answer
     }
 
-    func receive(_ chunk: UnsafeRawBufferPointer) -> Int { chunk.count }
+    func receive(_ chunk: UnsafeRawBufferPointer) -> Int {
+        byteCount += chunk.count
+        if byteCount > limit {
+            exchange.respond(Problem.tooLarge(limit: limit, "a model").response())
+        }
+        return chunk.count
+    }
 
     func finish() { exchange.respond(answer()) }
 

@@ -91,6 +91,8 @@ extension PolyakService {
             try refusing { () throws(SessionError) in
                 try waiting.begin(session, model, seconds: min(seconds, longest))
             }
+            // A stop wakes those that wait; this one may have begun just after.
+            if store.isStopping { waiting.end() }
             return
         }
         exchange.respond(answer(representation, decision, request, exchange, waited: false))
@@ -206,7 +208,8 @@ private final class LongPoll: Sendable {
         }
     }
 
-    private func end() {
+    /// Answers now. Only the first call counts.
+    func end() {
         if !isAnswered.exchange(true, ordering: .relaxed) { exchange.respond(answer()) }
     }
 }

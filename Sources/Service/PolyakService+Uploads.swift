@@ -70,7 +70,8 @@ extension PolyakService {
             exchange.respond(response)
             return .discard
         }
-        return .accept(DroppingSink(exchange: exchange) { response })
+        return .accept(
+            DroppingSink(limit: limits.modelBytes, exchange: exchange) { response })
     }
 
     /// The idempotency key is known: the recorded answer, if it is the same request.

@@ -23,6 +23,8 @@ extension AverageSettings {
             (self.rule, self.trigger) = try AverageSettings.preset(strategy, &members)
         } else {
             guard rule != nil || trigger != nil else {
+                // A misspelt key is more likely than none.
+                try members.finish(allowed: ["strategy", "rule", "trigger"])
                 throw members.invalid(
                     "strategy", nil,
                     "one of \(AverageSettings.strategies); or `rule` and `trigger`")

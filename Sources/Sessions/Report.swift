@@ -33,7 +33,7 @@ public struct Report: Sendable, Equatable {
     }
 
     private static func epoch(_ json: JSONValue) throws(SessionError) -> Int {
-        if case .number(let number) = json, let epoch = number.wholeNumber, epoch >= 0 {
+        if case .number(let number) = json, let epoch = number.int, epoch >= 0 {
             return epoch
         }
         throw .invalidReport(

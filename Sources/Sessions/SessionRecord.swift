@@ -149,8 +149,8 @@ extension SessionRecord {
     private mutating func apply(_ report: Report, _ identity: RequestIdentity) -> [UInt8] {
         revision += 1
         reportCount += 1
-        if history.count == maximumHistory { history.removeFirst() }
         history.append(HistoryEntry(report: report, revision: revision))
+        if history.count > maximumHistory { history.removeFirst() }
         var answers: [ReportAnswer.Average] = []
         for index in averages.indices {
             let trigger = averages[index].settings.trigger
