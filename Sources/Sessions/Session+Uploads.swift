@@ -178,7 +178,8 @@ extension Session {
                 let slot = participant.next ?? participant.replaced
                 // Before the layout is fixed, the next upload may need slots of another size; and
                 // memory that did not suffice may suffice another session.
-                guard state.record.layout != nil, slot?.isWhollyReserved ?? true else {
+                guard state.record.layout != nil, !state.isDeleted, slot?.isWhollyReserved ?? true
+                else {
                     state.slots[participant.average].giveBack(nil)
                     after.add { DispatchQueue.global().async { slot?.discard() } }
                     continue

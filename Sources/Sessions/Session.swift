@@ -1,4 +1,5 @@
 import Averaging
+import Dispatch
 import ServiceLimits
 import Storage
 import StrictJSON
@@ -105,11 +106,16 @@ public final class Session: Sendable {
         for turn in turns { turn.sessionDeleted() }
         wakeAllWaiters()
         mappings.dropAll()
-        // Closed here, outside the lock.
-        _ = state.withLock { state in
-            defer { state.cachedFiles = [:] }
-            return state.cachedFiles
+        // What nobody holds goes now: readers keep the session, but only their own slots.
+        let unused = state.withLock { state in
+            defer {
+                state.cachedFiles = [:]
+                state.slots = state.slots.map { _ in SlotSet() }
+            }
+            return (state.cachedFiles, state.slots)
         }
+        // Closing and unmapping may take long.
+        DispatchQueue.global(qos: .utility).async { withExtendedLifetime(unused) {} }
     }
 
     static func makeIncarnation() -> String {

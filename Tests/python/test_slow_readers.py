@@ -305,6 +305,24 @@ def test_a_session_can_be_deleted_while_an_upload_waits_for_a_reader(
         reader.close()
 
 
+def test_an_idle_reader_of_a_deleted_session_keeps_no_other_revision(start_service, iterates):
+    service = start_service()
+    size = len(encode(iterates[0]))
+    settings = {"averages": {f"a{number}": UNIFORM for number in range(6)}}
+    with service.client() as client, service.client() as idle:
+        client.get("/livez")
+        before = service.memory()
+        session = client.session(settings)
+        session.fold(iterates[0])
+        session.fold(iterates[1])
+        assert service.memory() > before + 11 * size
+        assert idle.get(f"{session.path}/averages/a0").status == 200
+        assert client.request("DELETE", session.path).status == 204
+        eventually(lambda: service.memory() < before + 4 * size,
+                   lambda: f"{service.memory() - before} bytes are left")
+        assert idle.get("/livez").status == 200
+
+
 def test_fast_readers_are_never_dropped_and_get_whole_revisions(start_service):
     steps = models(40, 1_000_000)
     means = averages(steps)
