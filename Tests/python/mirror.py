@@ -6,6 +6,7 @@ finds out from the service which of the two states it left, and nothing else is 
 
 import http.client
 import json
+import time
 
 import numpy as np
 
@@ -14,6 +15,13 @@ from harness import SAFETENSORS
 from models import assert_same, encode, tensor
 
 LOST = (ConnectionError, http.client.HTTPException, TimeoutError)
+
+
+def let_work(writers, seconds):
+    """Returns after `seconds`, which are the random instant of a test, or when a writer failed."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not any(writer.failure for writer in writers):
+        time.sleep(0.001)
 
 
 class Change:

@@ -9,7 +9,6 @@ import os
 import struct
 import subprocess
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -202,17 +201,18 @@ def test_a_newer_version_is_refused_and_stays_untouched(name):
 def test_verify_beside_a_running_service_reports_it_and_disturbs_nothing():
     with Home("--checkpoint-interval", "10ms") as home:
         home.start()
-        stop = threading.Event()
+        begun, stop = threading.Event(), threading.Event()
 
         def train():
             with home.client() as client:
                 session = Session(client, DISK, "run")
                 while not stop.is_set():
                     session.fold(MODEL)
+                    begun.set()
 
         trainer = threading.Thread(target=train)
         trainer.start()
-        time.sleep(0.1)
+        assert begun.wait(PATIENCE)
         revisions = set()
         for _ in range(15):
             status, report = home.verify()

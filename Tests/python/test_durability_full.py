@@ -234,7 +234,7 @@ def test_sigterm_under_load_ends_in_time_and_loses_nothing_acknowledged():
                     for number, settings in enumerate((UNIFORM, DISK) * 2)]
         for trainer in trainers:
             trainer.start()
-        time.sleep(1.5)
+        eventually(lambda: len(counts) == 4 and min(counts.values()) > 1, "nothing was folded")
         began = time.monotonic()
         # One that never ends must not keep the service.
         stuck = service.raw()

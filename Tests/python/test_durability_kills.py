@@ -5,12 +5,11 @@ POLYAK_KILLS (default 80) and POLYAK_KILLS_SEED choose how many and which.
 
 import os
 import threading
-import time
 
 import numpy as np
 
 from home import Home
-from mirror import LOST, Mirror
+from mirror import LOST, Mirror, let_work
 
 KILLS = int(os.environ.get("POLYAK_KILLS", 80))
 SEED = int(os.environ.get("POLYAK_KILLS_SEED", 1))
@@ -55,7 +54,7 @@ def round_of_death(home, mirrors, random):
     if random.random() < 0.9:
         for _ in mirrors:
             assert compared.acquire(timeout=60), "a session was not compared in time"
-    time.sleep(random.uniform(0, 0.35))
+    let_work(writers, random.uniform(0, 0.35))
     home.kill()
     for writer in writers:
         writer.join(60)

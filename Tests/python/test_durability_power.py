@@ -8,7 +8,6 @@ mount.
 import contextlib
 import os
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ import pytest
 from disk import SYSTEMS, Disk
 from faults import Faults
 from home import Home
-from mirror import LOST, Mirror
+from mirror import LOST, Mirror, let_work
 
 CUTS = int(os.environ.get("POLYAK_POWER_CUTS", 4))
 SEED = int(os.environ.get("POLYAK_POWER_SEED", 1))
@@ -65,7 +64,7 @@ def cut_once(disk, home, mirrors, random, environment=None):
     writers = [Writer(disk, service, mirror, compared) for mirror in mirrors]
     for _ in mirrors:
         assert compared.acquire(timeout=60), "a session was not compared in time"
-    time.sleep(random.uniform(0.02, 0.5))
+    let_work(writers, random.uniform(0.02, 0.5))
     disk.cut()
     for writer in writers:
         writer.join(60)
