@@ -1,6 +1,6 @@
 """`kill -9` at random instants under seeded clients; after each, every session is the oracle's.
 
-POLYAK_KILLS (default 80) and POLYAK_KILLS_SEED choose how many and which.
+POLYAK_KILLS (default 300) and POLYAK_KILLS_SEED choose how many and which.
 """
 
 import os
@@ -11,7 +11,7 @@ import numpy as np
 from home import Home
 from mirror import LOST, Mirror, let_work
 
-KILLS = int(os.environ.get("POLYAK_KILLS", 80))
+KILLS = int(os.environ.get("POLYAK_KILLS", 300))
 SEED = int(os.environ.get("POLYAK_KILLS_SEED", 1))
 
 SMALL = {"weight": (700, "F32"), "bias": (9, "F64"), "half": (33, "BF16")}
