@@ -176,7 +176,8 @@ struct SessionRecovery {
         return try RecoveryError.wrap(data) {
             try durable.check()
             // What is in the runtime directory goes only for something that is whole.
-            for file in durable.contents.files {
+            let files = Directories.exists(runtime) ? durable.contents.files : []
+            for file in files {
                 try CheckpointFile.verify(
                     "\(data)/\(file.name)", byteCount: file.byteCount, checksums: file.checksums)
             }
