@@ -31,7 +31,7 @@ extension PolyakService {
         _ exchange: any Exchange
     ) throws(Refusal) {
         try getRepresentation(in: name, average, request, exchange) { model throws(Refusal) in
-            guard let tensor = pathName ?? request.query.first("name") else {
+            guard let tensor = request.query.first("name") ?? pathName else {
                 throw Refusal(
                     ProblemKind.malformedRequest.problem(
                         "name the tensor in the path, or with ?name="))

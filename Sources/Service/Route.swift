@@ -71,7 +71,7 @@ enum Route: Equatable {
         case .sessions: ["limit", "after"]
         case .parameters: ["step", "trainer", "weight"]
         case .average: ["format", "dtype"]
-        case .tensor(_, _, let name): name == nil ? ["name", "dtype"] : ["dtype"]
+        case .tensor(_, _, let name): name?.isEmpty ?? true ? ["name", "dtype"] : ["dtype"]
         case .cached: ["trainer"]
         case .ready: ["verbose"]
         case .session, .epochs, .live, .problem: []

@@ -116,7 +116,9 @@ import Testing
         let header = #"{"a/b c":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}"#
         let body = file(header, [0, 0, 128, 63])
         #expect(service.send("POST", "/v1/sessions/t/parameters", body: body).status == 200)
-        for rest in ["/a/b%20c", "/a%2Fb%20c", "?name=a/b%20c", "?name=a%2fb%20c"] {
+        for rest in [
+            "/a/b%20c", "/a%2Fb%20c", "?name=a/b%20c", "?name=a%2fb%20c", "/?name=a/b%20c",
+        ] {
             let answer = service.send(
                 "GET", "/v1/sessions/t/averages/main/tensors" + rest,
                 [("Accept", "application/octet-stream")])
