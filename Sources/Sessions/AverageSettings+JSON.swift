@@ -125,8 +125,7 @@ extension AverageSettings {
         .nta(
             NTATrigger(
                 epochs: try epochs(&members),
-                n: try members.integer(
-                    "n", default: 5, allowed: "an integer", where: { _ in true }),
+                n: try members.anyInteger("n", default: 5),
                 maximize: try members.bool("maximize", default: false),
                 lastN: try members.bool("last_n_trigger", default: false),
                 fallbackAlpha: try fraction("fallback_alpha", default: 0.05, &members)))

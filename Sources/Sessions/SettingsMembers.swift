@@ -67,6 +67,17 @@ struct SettingsMembers {
         throw invalid(key, json, allowed)
     }
 
+    /// Any integer; one beyond `Int` counts as the nearest that fits.
+    mutating func anyInteger(_ key: String, default value: Int) throws(SessionError) -> Int {
+        guard let json = take(key) else { return value }
+        if case .number(let number) = json,
+            let integer = number.wholeNumber ?? number.clampedInt
+        {
+            return integer
+        }
+        throw invalid(key, json, "an integer")
+    }
+
     mutating func bool(_ key: String, default value: Bool) throws(SessionError) -> Bool {
         guard let json = take(key) else { return value }
         if case .bool(let bool) = json { return bool }

@@ -74,7 +74,22 @@ public struct JSONNumber: Sendable, Equatable {
     public var int: Int? { Int(literal) }
 
     /// The number, when it is whole and fits, however it is written: 1, 1.0 and 10e-1 are equal.
-    public var wholeNumber: Int? { int ?? Int(exactly: double) }
+    ///
+    /// Beyond 2^53 a double no longer tells whole numbers apart, so there only digits count.
+    public var wholeNumber: Int? {
+        if let int { return int }
+        return double.magnitude <= 0x1p53 ? Int(exactly: double) : nil
+    }
+
+    /// The number, when it is written as digits with at most a sign; the nearest `Int` when it does
+    /// not fit.
+    public var clampedInt: Int? {
+        if let int { return int }
+        let digits =
+            literal.utf8.first == UInt8(ascii: "-") ? literal.utf8.dropFirst() : literal.utf8[...]
+        guard digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        return digits.count == literal.utf8.count ? .max : .min
+    }
 
     /// The nearest double; ±infinity when the number is too large for one, NaN for `NaN`.
     public var double: Double {

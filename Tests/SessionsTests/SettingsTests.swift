@@ -85,6 +85,13 @@ import Testing
         #expect(try settings(Self.written(read)) == read)
     }
 
+    @Test func anyIntegerIsTakenForN() throws {
+        for (text, n) in [("9223372036854775808", Int.max), ("-99999999999999999999", Int.min)] {
+            let read = try settings(#"{"strategy":"nta","epochs":9,"n":"# + text + "}")
+            #expect(read.averages[0].trigger == .nta(NTATrigger(epochs: 9, n: n)))
+        }
+    }
+
     @Test func settingsAreEqualWithDefaultsAndPresetsFilledIn() throws {
         let preset = try settings(#"{"strategy":"nta","epochs":10}"#)
         let same = [
@@ -115,6 +122,8 @@ import Testing
         (#"{"strategy":"nta","epochs":"9"}"#, "epochs", "\"9\"", "integer"),
         (#"{"strategy":"nta","epochs":1e300}"#, "epochs", "1e300", "integer"),
         (#"{"strategy":"nta","epochs":9,"n":2.5}"#, "n", "2.5", "integer"),
+        (#"{"strategy":"nta","epochs":9,"n":1e30}"#, "n", "1e30", "integer"),
+        (#"{"strategy":"nta","epochs":9007199254740993.5}"#, "epochs", "9007", "integer"),
         (#"{"strategy":"nta","epochs":9,"maximize":1}"#, "maximize", "1", "true or false"),
         (
             #"{"strategy":"nta","epochs":9,"last_n_trigger":null}"#, "last_n_trigger", "null",
