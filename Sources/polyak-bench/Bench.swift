@@ -5,6 +5,7 @@ final class Bench {
     let quick: Bool
     let rounds: Int
     let ownProgram: String
+    let polyakProgram: String
     let peersFolder: String
     let interpreter: String
     /// On tmpfs, for what must not touch a disk.
@@ -23,7 +24,8 @@ final class Bench {
         self.folder = folder
         self.report = report
         let besides = URL(fileURLWithPath: ownProgram).deletingLastPathComponent().path + "/polyak"
-        service = try Service(program: options.polyak ?? besides, folder: folder)
+        polyakProgram = options.polyak ?? besides
+        service = try Service(program: polyakProgram, folder: folder)
     }
 
     var sizes: [ModelSize] { quick ? [.tiny, .quick] : [.small, .medium, .large, .huge] }

@@ -12,7 +12,7 @@ struct PolyakBench: ParsableCommand {
 
 /// A part of the benchmark that can be run alone.
 enum Group: String, CaseIterable, ExpressibleByArgument {
-    case uploads, reference, downloads, small, trainers, readers, peers, idle
+    case uploads, reference, downloads, small, trainers, readers, durability, peers, idle
 
     func run(_ bench: Bench) throws {
         switch self {
@@ -22,6 +22,7 @@ enum Group: String, CaseIterable, ExpressibleByArgument {
         case .small: try bench.smallRequests()
         case .trainers: try bench.trainers()
         case .readers: try bench.readersDuringUploads()
+        case .durability: try bench.durability()
         case .peers: try bench.peers()
         case .idle: try bench.idleCost()
         }

@@ -7,11 +7,13 @@ final class Service {
     let socketPath: String
     let runtimeDirectory: String
 
-    init(program: String, folder: TemporaryFolder) throws {
+    /// - Parameter dataDirectory: by default in `folder`, where it touches no disk.
+    init(program: String, folder: TemporaryFolder, dataDirectory: String? = nil) throws {
         let base = folder.path + "/service"
+        let dataDirectory = dataDirectory ?? base + "/data"
         runtimeDirectory = base + "/runtime"
         socketPath = base + "/socket"
-        for directory in [runtimeDirectory, base + "/data"] {
+        for directory in [runtimeDirectory, dataDirectory] {
             try FileManager.default.createDirectory(
                 atPath: directory, withIntermediateDirectories: true,
                 attributes: [.posixPermissions: 0o700])
@@ -19,7 +21,7 @@ final class Service {
         process = try ChildProcess(
             [
                 program, "serve", "--listen", "127.0.0.1:0", "--listen", "unix:" + socketPath,
-                "--runtime-directory", runtimeDirectory, "--data-directory", base + "/data",
+                "--runtime-directory", runtimeDirectory, "--data-directory", dataDirectory,
                 "--local-files", folder.files,
             ], log: base + "/log")
         let unix = "listening on unix:" + socketPath

@@ -9,14 +9,18 @@ final class Session {
     private(set) var trainers: [Trainer] = []
 
     /// Creates it with an exponential average for each decay, and else the default settings.
-    init(_ name: String, service: Service, decays: [Double] = [0.999]) throws {
+    init(
+        _ name: String, service: Service, decays: [Double] = [0.999], durability: String = "process"
+    ) throws {
         self.name = name
         self.service = service
         self.decays = decays
         let averages = decays.enumerated().map { index, decay in
             #""a\#(index)":{"rule":{"name":"ema","decay":\#(decay)}}"#
         }
-        let settings = #"{"averages":{\#(averages.joined(separator: ","))},"non_finite":"refuse"}"#
+        let settings =
+            #"{"averages":{\#(averages.joined(separator: ","))},"non_finite":"refuse","#
+            + #""durability":"\#(durability)"}"#
         try Array(settings.utf8).withUnsafeBytes { body in
             _ = try control().succeed(
                 "PUT", "/v1/sessions/\(name)", fields: "Content-Type: application/json\r\n",

@@ -44,6 +44,9 @@ int bench_exchange(
 // redis: SET of value under the key m; 0 or a negative errno.
 int bench_redis_set(int fd, const void *value, size_t length);
 
+// Writes `bytes`, which begin at a page, past the page cache and syncs; 0 or a negative errno.
+int bench_write_direct(const char *path, const void *bytes, size_t count);
+
 // The floor: accepts for ever, one blocking thread per connection. A body is read in pieces of
 // 256 KiB and dropped; a GET is answered from `file` by sendfile.
 int bench_floor_listen(int *port);
