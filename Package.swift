@@ -63,8 +63,8 @@ let package = Package(
         .executableTarget(
             name: "polyak",
             dependencies: [
-                "Transport", "Service", "Sessions", "ServiceLimits", "HTTPWire", arguments, log,
-                yams,
+                "Transport", "Service", "Sessions", "Storage", "ServiceLimits", "HTTPWire",
+                arguments, log, yams,
             ],
             swiftSettings: strict),
         .executableTarget(

@@ -1,4 +1,5 @@
 import Foundation
+import Storage
 
 /// The two directories the service writes in: chosen, created, and looked at before it starts.
 struct ServiceDirectories: Equatable {
@@ -30,27 +31,8 @@ struct ServiceDirectories: Equatable {
 
     /// Whether the runtime directory is in memory, and how many bytes its file system has free.
     func runtimeSpace() -> (isMemory: Bool, freeBytes: Int) {
-        var space = statvfs()
-        guard statvfs(runtime, &space) == 0 else { return (false, 0) }
-        let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""
-        let kind = Self.fileSystem(of: runtime, mounts: mounts)
-        return (
-            kind == "tmpfs" || kind == "ramfs", Int(space.f_bavail) * Int(space.f_frsize)
-        )
-    }
-
-    /// The file system type of the mount that `path` lies in, by the lines of proc(5)'s `mounts`.
-    static func fileSystem(of path: String, mounts: String) -> String? {
-        var found: (point: Substring, kind: Substring)?
-        for line in mounts.split(separator: "\n") {
-            let columns = line.split(separator: " ")
-            guard columns.count >= 3 else { continue }
-            let point = columns[1]
-            let inside = path == point || point == "/" || path.hasPrefix(point + "/")
-            // Of mounts on one point the last covers the others.
-            if inside, point.count >= found?.point.count ?? 0 { found = (point, columns[2]) }
-        }
-        return found.map { String($0.kind) }
+        let isMemory = (try? Directories.isMemoryBacked(runtime)) ?? false
+        return (isMemory, (try? Directories.freeBytes(runtime)) ?? 0)
     }
 
     private static func runtime(

@@ -83,23 +83,6 @@ import Testing
         }
     }
 
-    @Test func `the innermost mount tells the file system`() {
-        let mounts = """
-            /dev/sda1 / ext4 rw 0 0
-            tmpfs /run tmpfs rw 0 0
-            /dev/sdb1 /run/disk xfs rw 0 0
-            overlay /run/disk overlay rw 0 0
-            """
-        func kind(_ path: String) -> String? {
-            ServiceDirectories.fileSystem(of: path, mounts: mounts)
-        }
-        #expect(kind("/run/polyak") == "tmpfs")
-        #expect(kind("/run") == "tmpfs")
-        #expect(kind("/runner") == "ext4")
-        #expect(kind("/run/disk/a") == "overlay")
-        #expect(ServiceDirectories.fileSystem(of: "/a", mounts: "") == nil)
-    }
-
     private func directories(_ runtime: String, _ data: String) throws -> ServiceDirectories {
         var settings = Settings()
         settings.runtimeDirectory = runtime

@@ -22,7 +22,8 @@ extension TidyRule {
             "StrictJSON", "ServiceLimits", "COpenSSL", "Logging", "Synchronization", "Dispatch",
         ],
         "polyak": [
-            "Transport", "Service", "Sessions", "ServiceLimits", "HTTPWire", "ArgumentParser",
+            "Transport", "Service", "Sessions", "Storage", "ServiceLimits", "HTTPWire",
+            "ArgumentParser",
             "Logging", "Yams", "Foundation",
         ],
         "polyak-bench": [
