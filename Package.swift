@@ -34,7 +34,10 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(
-            name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+            name: "COpenSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CPlatform"),
         .target(name: "CBench"),
         .target(name: "CKernels"),
@@ -45,8 +48,8 @@ let package = Package(
         module("Averaging", ["Tensors", "CKernels"]),
         module("TensorFormats", ["Tensors", "StrictJSON"]),
         module("Storage", ["CPlatform", "CChecksum"]),
-        module("HTTPWire", ["ServiceLimits"]),
-        module("Transport", ["HTTPWire", "ServiceLimits", "CPlatform", log]),
+        module("HTTPWire", ["ServiceLimits", "CNGHTTP2", "CZlib"]),
+        module("Transport", ["HTTPWire", "ServiceLimits", "CPlatform", "COpenSSL", log]),
         module(
             "Sessions",
             [

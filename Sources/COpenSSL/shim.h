@@ -1,2 +1,3 @@
-// The digests of OpenSSL's libcrypto.
+// Digests (libcrypto) and TLS (libssl) of OpenSSL 3.
 #include <openssl/evp.h>
+#include <openssl/ssl.h>

@@ -59,6 +59,9 @@ public protocol Exchange: AnyObject, Sendable {
     func respond(_ response: Response)
     /// Continues a body that its sink paused. Harmless when it is not paused.
     func resumeBody()
+    /// The body's turn has come and all of it is wanted: an HTTP/2 stream gets its large window
+    /// (`Limits.streamWindow`). Over HTTP/1.1 it does nothing.
+    func widenWindow()
     /// Continues a response whose source said `wait`. Harmless when it does not wait.
     func resumeResponse()
     /// Gives up the answer, wherever it stands: the connection (HTTP/2: the stream) is reset, and
@@ -77,6 +80,9 @@ public protocol Exchange: AnyObject, Sendable {
 }
 
 extension Exchange {
+    /// A version without windows has nothing to widen.
+    public func widenWindow() {}
+
     /// Most exchanges have none.
     public func takeDescriptors() -> [any PassedDescriptor] { [] }
 }

@@ -40,8 +40,32 @@ public enum BodyLength: Sendable, Equatable {
 }
 
 /// The other end of a connection.
-public enum Peer: Sendable, Equatable {
-    case loopback
-    case unixSocket
-    case remote
+public struct Peer: Sendable, Equatable {
+    /// How far away it is.
+    public enum Place: Sendable, Equatable {
+        case loopback
+        case unixSocket
+        case remote
+    }
+
+    /// How far away it is.
+    public var place: Place
+    /// Whether what is sent is encrypted (TLS).
+    public var isEncrypted: Bool
+    /// The names in the certificate that the client proved to own and that was verified: DNS
+    /// names of the subject's alternative names, else the common name. Empty without one.
+    public var certificateNames: [String]
+
+    public init(place: Place, isEncrypted: Bool = false, certificateNames: [String] = []) {
+        self.place = place
+        self.isEncrypted = isEncrypted
+        self.certificateNames = certificateNames
+    }
+
+    /// A plain connection from this host.
+    public static let loopback = Peer(place: .loopback)
+    /// A plain connection over a Unix socket.
+    public static let unixSocket = Peer(place: .unixSocket)
+    /// A plain connection from another host.
+    public static let remote = Peer(place: .remote)
 }

@@ -71,6 +71,8 @@ public enum ReadDemand: Sendable, Equatable {
 public enum EngineOutput {
     case bytes([UInt8])
     case slice(FileSlice)
+    /// Several pieces for one write. Slices among them are copied, whatever their `transfer` says.
+    case pieces([OutputPiece])
     /// Nothing to write now.
     case nothing
     /// Everything is written: shut the write side down, drop what still comes until the peer's FIN
@@ -80,6 +82,12 @@ public enum EngineOutput {
     case close
     /// Reset the connection (SO_LINGER 0), so that a cut answer cannot pass for a whole one.
     case reset
+}
+
+/// One of several pieces that are written together.
+public enum OutputPiece {
+    case bytes([UInt8])
+    case slice(FileSlice)
 }
 
 /// The thread that everything of a connection runs on. It outlives the connection.
@@ -100,6 +108,9 @@ public protocol EngineHost: AnyObject, Sendable {
     /// body resumed): offer kept bytes again, ask for output, look at demand and deadline. Also
     /// called from inside a call of the transport's, so it only queues.
     func wake()
+    /// Inside the engine's `receive`: the connection goes on under another engine, from the byte
+    /// after the last that `receive` says it took. The caller gets `disconnected` next.
+    func handOver(to successor: any WireEngine)
 }
 
 extension EngineHost {

@@ -115,7 +115,7 @@ extension PolyakService {
 
     /// Whoever names a file must be where it is.
     private func checkIsLocal(_ request: Request) throws(Refusal) {
-        guard localFiles != nil, request.head.peer == .remote else { return }
+        guard localFiles != nil, request.head.peer.place == .remote else { return }
         throw Refusal(
             ProblemKind.forbidden.problem(
                 "files are named only over a loopback address or a Unix socket: send the model"))
@@ -152,6 +152,8 @@ private final class UploadExchange: UploadClient {
     func onLane(_ work: @escaping @Sendable () -> Void) { exchange.onLane(work) }
 
     func resumeBody() { exchange.resumeBody() }
+
+    func turnCame() { exchange.widenWindow() }
 
     func answer(_ result: Result<[UInt8], SessionError>) { exchange.respond(Response(result)) }
 }

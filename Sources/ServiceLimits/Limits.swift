@@ -41,6 +41,19 @@ public struct Limits: Sendable, Equatable {
     /// Bytes read from a socket at once: 64 to 256 KiB measured best, 1 MiB and more slower.
     public var receiveBytes = 256 * 1024
 
+    // MARK: HTTP/2 (RFC 9113 sections 5.2, 6.5.2)
+
+    /// Requests in progress on one connection: a trainer has one, a gateway a few dozen.
+    public var streams = 100
+    /// Bytes of a request's body that a client may send before the body's turn has come: what RFC
+    /// 9113 gives every stream, so no more of an early body than this is ever kept.
+    public var initialWindow = 64 * 1024
+    /// The window of a stream whose body is wanted: with 256 KiB frames and 16 MiB windows HTTP/2
+    /// is as fast as HTTP/1.1, with the defaults of RFC 9113 a third of it.
+    public var streamWindow = 16 * 1024 * 1024
+    /// Bytes of one frame's payload: larger ones measured no faster.
+    public var frameBytes = 1024 * 1024
+
     // MARK: Sessions
 
     /// Sessions in the service.

@@ -10,6 +10,8 @@ public protocol UploadClient: AnyObject, Sendable {
     func onLane(_ work: @escaping @Sendable () -> Void)
     /// Pushes the body on, from where `Upload.receive` left it.
     func resumeBody()
+    /// The upload's turn has come: its body is folded as fast as it comes.
+    func turnCame()
     /// The upload's answer: a JSON body for 200, or why not. Called once or more; the first counts.
     func answer(_ result: Result<[UInt8], SessionError>)
 }
@@ -207,6 +209,7 @@ public final class Upload: @unchecked Sendable, Turn {
         case .fold(let job):
             self.job = job
             phase = .readingHeader
+            client.turnCame()
             if let reference {
                 fold(reference)
             } else if staging != nil {

@@ -38,6 +38,7 @@ extension Connection {
     func beginLinger(_ now: ContinuousClock.Instant) {
         guard !inputEnded || (!isTCP && pinsAreUnproven) else { return close() }
         endEngine()
+        stream.endWriting()
         shutdown(fd, Int32(SHUT_WR))
         closeDeadline = now.advanced(by: lane.settings.limits.linger)
         phase = .lingering
@@ -144,6 +145,7 @@ extension Connection {
         countBody(false)
         let engine = engine
         self.engine = nil
+        successor = nil
         engine?.disconnected()
     }
 }

@@ -10,8 +10,7 @@ extension Connection {
         var budget = Lane.turnBytes
         while budget > 0, mayRead {
             switch takesDescriptors
-                ? receiveWithDescriptors(buffer)
-                : systemCall({ recv(fd, buffer.baseAddress, buffer.count, 0) })
+                ? receiveWithDescriptors(buffer) : stream.read(into: buffer)
             {
             case .done(0):
                 endInput()
@@ -74,9 +73,16 @@ extension Connection {
 
     private func give(_ bytes: UnsafeRawBufferPointer, _ now: ContinuousClock.Instant) -> Int {
         guard let engine else { return 0 }
-        let taken = engine.receive(bytes, now: now)
+        var taken = engine.receive(bytes, now: now)
         precondition(0...bytes.count ~= taken, "an engine took bytes that were not offered")
         takenBytes += taken
+        if let successor {
+            self.successor = nil
+            self.engine = successor
+            engine.disconnected()
+            taken += give(UnsafeRawBufferPointer(rebasing: bytes[taken...]), now)
+            return taken
+        }
         if isTCP, !ledger.isEmpty {
             ledger.acknowledge(taken: takenBytes, answers: engine.acknowledgedAnswers)
         }
@@ -88,7 +94,7 @@ extension Connection {
         let buffer = lane.buffer
         var budget = Lane.turnBytes
         while budget > 0 {
-            switch systemCall({ recv(fd, buffer.baseAddress, buffer.count, 0) }) {
+            switch stream.read(into: buffer) {
             case .done(0):
                 endInput()
                 close()

@@ -4,14 +4,16 @@ import HTTPWire
 import Logging
 import ServiceLimits
 
-/// What an engine handed out and the socket has not taken whole: bytes, or a slice, or neither.
+/// What an engine handed out and the socket has not taken whole: bytes, or a slice, or several
+/// pieces, or nothing.
 struct Output {
     var bytes: [UInt8] = []
     /// Of `bytes`, how many are written.
     var written = 0
     var slice: SliceOutput?
+    var pieces: PieceQueue?
 
-    var isEmpty: Bool { bytes.isEmpty && slice == nil }
+    var isEmpty: Bool { bytes.isEmpty && slice == nil && pieces == nil }
 }
 
 /// A slice on its way.
@@ -88,9 +90,13 @@ extension Connection {
         case .slice(let slice):
             // A reader that has already closed its sending side cannot acknowledge anything any
             // more: it gets copies, which need no acknowledgement.
-            let isCopied = slice.transfer == .copy || (isTCP && Socket.peerHasEnded(fd))
+            let isCopied =
+                !stream.sendsFiles || slice.transfer == .copy || (isTCP && Socket.peerHasEnded(fd))
             output.slice = SliceOutput(slice: slice, isCopied: isCopied)
             if slice.count == 0 { output.slice = nil }
+            return true
+        case .pieces(let pieces):
+            output.pieces = PieceQueue(pieces)
             return true
         case .nothing:
             return false
@@ -106,8 +112,9 @@ extension Connection {
 
     private func writeSome(upTo limit: Int) -> SystemOutcome {
         if output.slice != nil { return writeSlice(upTo: limit) }
+        if output.pieces != nil { return writePieces(upTo: limit) }
         let outcome = output.bytes.withUnsafeBytes { bytes in
-            sendBytes(UnsafeRawBufferPointer(rebasing: bytes[output.written...]))
+            stream.write(UnsafeRawBufferPointer(rebasing: bytes[output.written...]))
         }
         if case .done(let count) = outcome {
             output.written += count
@@ -119,8 +126,12 @@ extension Connection {
         return outcome
     }
 
-    private func sendBytes(_ bytes: UnsafeRawBufferPointer) -> SystemOutcome {
-        systemCall { send(fd, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
+    private func writePieces(upTo limit: Int) -> SystemOutcome {
+        guard var queue = output.pieces else { return .done(0) }
+        output.pieces = nil
+        let outcome = queue.write(to: stream, upTo: limit, scratch: lane.buffer)
+        if !queue.isEmpty { output.pieces = queue }
+        return outcome
     }
 
     private func writeSlice(upTo limit: Int) -> SystemOutcome {
@@ -154,18 +165,8 @@ extension Connection {
 
     /// The lane's receive buffer is free while output is written.
     private func copySlice(_ flight: SliceOutput, _ count: Int) -> SystemOutcome {
-        let offset = flight.slice.offset + flight.written
-        if let mapping = flight.slice.mapping {
-            return sendBytes(UnsafeRawBufferPointer(start: mapping.pointer + offset, count: count))
-        }
-        let buffer = lane.buffer
-        let outcome = systemCall {
-            pread(
-                flight.slice.fileDescriptor, buffer.baseAddress, min(count, buffer.count),
-                off_t(offset))
-        }
-        guard case .done(let read) = outcome, read > 0 else { return outcome }
-        return sendBytes(UnsafeRawBufferPointer(rebasing: buffer[..<read]))
+        stream.copy(
+            flight.slice, from: flight.written, count: count, scratch: lane.buffer)
     }
 
     private func completeSlice(_ flight: SliceOutput) {

@@ -22,9 +22,12 @@ final class Connection: EngineHost, @unchecked Sendable {
 
     let lane: Lane
     let fd: Int32
+    let stream: any ByteStream
     let peer: Peer
     let token: Token
     var engine: (any WireEngine)?
+    /// The engine that takes over when the call in progress returns.
+    var successor: (any WireEngine)?
     var phase = Phase.open
 
     // MARK: Input
@@ -64,11 +67,12 @@ final class Connection: EngineHost, @unchecked Sendable {
     init(lane: Lane, fd: Int32, peer: Peer, token: Token) {
         self.lane = lane
         self.fd = fd
+        stream = PlainStream(fd: fd)
         self.peer = peer
         self.token = token
     }
 
-    var isTCP: Bool { peer != .unixSocket }
+    var isTCP: Bool { peer.place != .unixSocket }
 
     var takesDescriptors: Bool { !isTCP && lane.settings.takesDescriptors }
 
@@ -94,6 +98,10 @@ final class Connection: EngineHost, @unchecked Sendable {
         guard phase == .open, !isWoken else { return }
         isWoken = true
         lane.queueWoken(self)
+    }
+
+    func handOver(to successor: any WireEngine) {
+        self.successor = successor
     }
 
     // MARK: Turns

@@ -2,7 +2,7 @@ import ServiceLimits
 
 extension Setting {
     /// Every setting there is, in the order of the reference file.
-    static let table: [Setting] = service + heads + connections + sessions
+    static let table: [Setting] = service + heads + connections + http2 + sessions
 
     private static let service = [
         Setting(
@@ -110,6 +110,25 @@ extension Setting {
         Setting(
             "receive-bytes", .bytes(\.limits.receiveBytes, 4096...16 << 20),
             "Read from a socket at once. 64KiB to 256KiB measured best, 1MiB and more slower."),
+    ]
+
+    /// RFC 9113 sections 5.2 and 6.5.2.
+    private static let http2 = [
+        Setting(
+            "streams", .count(\.limits.streams, 1...10_000),
+            "HTTP/2 requests in progress on one connection; a further one is refused."),
+        Setting(
+            "initial-window", .bytes(\.limits.initialWindow, 1024...16 << 20),
+            "What an HTTP/2 client may send of a body before the body's turn has come."),
+        Setting(
+            "stream-window", .bytes(\.limits.streamWindow, 64 << 10...1 << 30),
+            """
+            What may be under way of an HTTP/2 body whose turn has come. Small windows make HTTP/2 \
+            a third as fast as HTTP/1.1.
+            """),
+        Setting(
+            "frame-bytes", .bytes(\.limits.frameBytes, 16 << 10...(16 << 20) - 1),
+            "The largest HTTP/2 frame that clients may send, and that they get if they take it."),
     ]
 
     private static let sessions = [

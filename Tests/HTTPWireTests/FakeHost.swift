@@ -14,7 +14,11 @@ final class FakeHost: EngineHost, @unchecked Sendable {
     var isWoken = false
     var engineLane: any EngineLane { queue }
 
+    var successor: (any WireEngine)?
+
     func wake() { isWoken = true }
+
+    func handOver(to successor: any WireEngine) { self.successor = successor }
 }
 
 /// Answers by a closure and remembers what it was asked.

@@ -90,14 +90,22 @@ final class Wire {
     private func write() {
         while canWrite, ending == nil {
             switch engine.nextOutput(now: now) {
-            case .bytes(let bytes): written.append(contentsOf: bytes)
-            case .slice(let slice):
-                written.append(contentsOf: repeatElement(UInt8(ascii: "#"), count: slice.count))
+            case .bytes(let bytes): write(.bytes(bytes))
+            case .slice(let slice): write(.slice(slice))
+            case .pieces(let pieces): for piece in pieces { write(piece) }
             case .nothing: return
             case .close: ending = .close
             case .closeAfterLinger: ending = .closeAfterLinger
             case .reset: ending = .reset
             }
+        }
+    }
+
+    private func write(_ piece: OutputPiece) {
+        switch piece {
+        case .bytes(let bytes): written.append(contentsOf: bytes)
+        case .slice(let slice):
+            written.append(contentsOf: repeatElement(UInt8(ascii: "#"), count: slice.count))
         }
     }
 }

@@ -19,6 +19,8 @@ final class FakeClient: UploadClient {
         arrival.signal()
     }
 
+    func turnCame() {}
+
     func resumeBody() { state.withLock { $0.resumes += 1 } }
 
     func answer(_ result: Result<[UInt8], SessionError>) {

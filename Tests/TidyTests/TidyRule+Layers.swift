@@ -8,10 +8,10 @@ extension TidyRule {
         "Averaging": ["Tensors", "CKernels", "Synchronization"],
         "TensorFormats": ["Tensors", "StrictJSON"],
         "Storage": ["CPlatform", "CChecksum", "Glibc"],
-        "HTTPWire": ["ServiceLimits", "Synchronization", "Glibc.time"],
+        "HTTPWire": ["ServiceLimits", "CNGHTTP2", "CZlib", "Synchronization", "Glibc.time"],
         "Transport": [
-            "HTTPWire", "ServiceLimits", "CPlatform", "Logging", "Synchronization", "Dispatch",
-            "Glibc",
+            "HTTPWire", "ServiceLimits", "CPlatform", "COpenSSL", "Logging", "Synchronization",
+            "Dispatch", "Glibc",
         ],
         "Sessions": [
             "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits", "Storage",

@@ -10,7 +10,7 @@ import Transport
         try Server(
             listen: addresses, laneCount: 1, limits: Limits(), logger: quietLogger(),
             makeEngine: { host, peer, _ in
-                LineEngine(host) { _, _ in [.bytes(Array("\(peer)\n".utf8))] }
+                LineEngine(host) { _, _ in [.bytes(Array("\(peer.place)\n".utf8))] }
             })
     }
 

@@ -1,0 +1,2 @@
+// The deflate and gzip codings.
+#include <zlib.h>
