@@ -78,6 +78,7 @@ public final class PolyakService: RequestHandler {
         case .cached(let session) where request.method == "DELETE":
             try dropCached(in: session, request, exchange)
         case .cached(let session): exchange.respond(try cached(in: session, request))
+        case .page: exchange.respond(LandingPage.response)
         case .live: exchange.respond(.text("ok\n"))
         case .ready: exchange.respond(try ready(request))
         case .problem(let name): exchange.respond(try explain(name))

@@ -13,11 +13,12 @@ struct Request {
     init(_ head: RequestHead) throws(Refusal) {
         self.head = head
         guard let route = Route(path: head.path) else {
-            throw Refusal(
-                ProblemKind.notFound.problem("\(head.path.prefix(200)) is no resource of the API"))
+            throw Refusal(Request.notFound(head))
         }
         self.route = route
         guard route.methods.contains(head.method) else {
+            // The page is for browsers and no part of the API, which has nothing at this path.
+            if route == .page { throw Refusal(Request.notFound(head)) }
             let allowed = route.methods.joined(separator: ", ")
             throw Refusal(
                 ProblemKind.methodNotAllowed.problem(
@@ -29,6 +30,10 @@ struct Request {
                 ProblemKind.malformedRequest.problem("the query is not valid percent-encoding"))
         }
         self.query = query
+    }
+
+    private static func notFound(_ head: RequestHead) -> Problem {
+        ProblemKind.notFound.problem("\(head.path.prefix(200)) is no resource of the API")
     }
 
     /// Checked after the resource was found, since a 404 comes before a 400.

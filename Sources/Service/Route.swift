@@ -2,6 +2,8 @@ import HTTPWire
 
 /// The resources of the API, by path.
 enum Route: Equatable {
+    /// What a browser is shown.
+    case page
     case sessions
     case session(String)
     case parameters(session: String)
@@ -16,6 +18,10 @@ enum Route: Equatable {
 
     /// Nil when the path is none of the API's, or cannot be decoded.
     init?(path: String) {
+        if path == "/" {
+            self = .page
+            return
+        }
         // Tensor names may contain slashes: everything after the sixth segment is one name.
         guard let (segments, rest) = RequestTarget.decodePath(path, leading: 6) else { return nil }
         if let rest {
@@ -58,7 +64,7 @@ enum Route: Equatable {
     /// The methods that the resource takes; HEAD wherever GET is.
     var methods: [String] {
         switch self {
-        case .sessions, .average, .tensor, .live, .ready, .problem: ["GET", "HEAD"]
+        case .page, .sessions, .average, .tensor, .live, .ready, .problem: ["GET", "HEAD"]
         case .session: ["GET", "HEAD", "PUT", "DELETE"]
         case .parameters, .epochs: ["POST"]
         case .cached: ["GET", "HEAD", "PUT", "DELETE"]
@@ -74,7 +80,7 @@ enum Route: Equatable {
         case .tensor(_, _, let name): name?.isEmpty ?? true ? ["name", "dtype"] : ["dtype"]
         case .cached: ["trainer"]
         case .ready: ["verbose"]
-        case .session, .epochs, .live, .problem: []
+        case .page, .session, .epochs, .live, .problem: []
         }
     }
 }

@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "/", "/v1", "/v2/sessions", "/v1/session", "/v1/sessions/s/parameter",
+        "/v1", "/v2/sessions", "/v1/session", "/v1/sessions/s/parameter",
         "/v1/sessions/s/averages", "/v1/sessions/s/averages/main/tensor/w",
         "/v1/sessions/s/averages/main/w", "/v1/sessions/s/cached/x", "/livez/", "/problems",
         "/problems/a/b", "//v1/sessions", "/v1/sessions/%zz", "/v1/sessions/s%00",
@@ -52,6 +52,17 @@ import Testing
             let answer = service.send(method, path)
             #expect(answer.status == 404)
             #expect(answer.problem == "not-found", "\(path)")
+        }
+    }
+
+    @Test func `the page is there for GET and HEAD, and nothing else is`() {
+        for method in ["GET", "HEAD"] {
+            let answer = service.send(method, "/")
+            #expect(answer.status == 200)
+            #expect(answer["content-type"] == "text/html; charset=utf-8")
+        }
+        for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+            #expect(service.send(method, "/").status == 404)
         }
     }
 
