@@ -89,7 +89,7 @@ let package = Package(
         tests(
             "ServiceTests",
             ["Service", "Sessions", "HTTPWire", "StrictJSON", "ServiceLimits", log]),
-        tests("CommandTests", ["polyak", "ServiceLimits"]),
+        tests("CommandTests", ["polyak", "ServiceLimits", log]),
         tests("TidyTests", []),
     ]
 )

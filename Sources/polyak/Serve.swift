@@ -43,7 +43,8 @@ struct Serve: ParsableCommand {
         let manager = ServiceManager(environment: environment)
         manager.ready()
 
-        _ = StopSignals.wait()
+        let reloads: [ReloadAction] = []
+        _ = StopSignals.wait { ReloadAction.run(reloads, logger) }
         logger.info(
             "stopping", metadata: ["grace": "\(Quantity.text(settings.limits.shutdownGrace))"])
         manager.stopping()
@@ -55,7 +56,7 @@ struct Serve: ParsableCommand {
             Foundation.exit(EXIT_SUCCESS)
         }
         // As a shell reports a process that the signal killed.
-        _exit(128 + StopSignals.wait())
+        _exit(128 + StopSignals.wait {})
     }
 
     private static func startServer(

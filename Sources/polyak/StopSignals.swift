@@ -11,13 +11,16 @@ enum StopSignals {
         pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
-    /// Waits for the next signal that asks the service to stop. SIGHUP does not.
-    static func wait() -> Int32 {
+    /// Waits for the next signal that asks the service to stop.
+    ///
+    /// - Parameter hangUp: called on this thread for each SIGHUP that comes meanwhile.
+    static func wait(hangUp: () -> Void) -> Int32 {
         var set = watched()
         while true {
             var number: Int32 = 0
-            guard sigwait(&set, &number) == 0, number != SIGHUP else { continue }
-            return number
+            guard sigwait(&set, &number) == 0 else { continue }
+            guard number == SIGHUP else { return number }
+            hangUp()
         }
     }
 

@@ -16,6 +16,7 @@ import Testing
     @Test func `SIGHUP does not end the service`() throws {
         let running = try RunningCommand.service()
         running.send(SIGHUP)
+        running.waitUntilSaid("SIGHUP: nothing to read again")
         let client = try UnixClient(running.socketPath)
         #expect(
             try client.exchange("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").hasPrefix("HTTP/1.1 200"))
