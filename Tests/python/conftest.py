@@ -1,16 +1,44 @@
-"""Fixtures: one service for the whole run, and fresh ones for tests that disturb it."""
+"""Fixtures: one service for the whole run, and fresh ones for tests that disturb it.
+
+Marks say which tests are not for every protocol: `http1_only` with what of HTTP/1.1 they are
+about, `once` with the reason why the protocol does not matter.
+"""
+
+import collections
 
 import pytest
 
 from fixed import MODEL, Fixed
-from harness import BINARY, Service
+from harness import BINARY, HTTP2, PROTOCOL, Service
 from ordinary import ORDINARY, TRIPLED, UNIFORM
 
 
-def pytest_collection_modifyitems(items):
+def pytest_configure(config):
+    config.addinivalue_line("markers", "http1_only(reason): not for HTTP/2")
+    config.addinivalue_line("markers", "once(reason): only where HTTP/1.1 is tested")
+
+
+def pytest_collection_modifyitems(config, items):
     if not BINARY.exists() and any(
             {"service", "start_service"} & set(item.fixturenames) for item in items):
         pytest.exit(f"{BINARY} is missing: build it with `swift build -c release`", 2)
+    left_out = {"http1_only": HTTP2, "once": PROTOCOL != "h1"}
+    config.left_out, kept = collections.Counter(), []
+    for item in items:
+        marks = [mark for name in left_out if left_out[name]
+                 for mark in item.iter_markers(name)]
+        if marks:
+            config.left_out[f"{marks[0].name}: {marks[0].args[0]}"] += 1
+        else:
+            kept.append(item)
+    items[:] = kept
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    terminalreporter.write_line(
+        f"protocol {PROTOCOL}; left out: {sum(config.left_out.values())} tests")
+    for reason, count in sorted(config.left_out.items()):
+        terminalreporter.write_line(f"  {count:4} {reason}")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""The built service as a process, and plain clients for it: http.client, and bare sockets."""
+"""The built service as a process, and plain clients for it, over the protocol that is tested.
+
+POLYAK_PROTOCOL chooses it: h1 (HTTP/1.1, the default), h2 (HTTP/2), h1-tls or h2-tls.
+"""
 
 import contextlib
 import http.client
@@ -9,19 +12,22 @@ import pathlib
 import re
 import signal
 import socket
-import struct
 import subprocess
 import tempfile
 import threading
 import time
 import urllib.parse
 
-from models import decode, encode
+from models import encode
+from wire import PATIENCE, UNTOLD, Request, Response, Wire
+from wire2 import Wire2
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BINARY = pathlib.Path(os.environ.get("POLYAK", ROOT / ".build" / "release" / "polyak"))
 SAFETENSORS = "application/vnd.safetensors"
-PATIENCE = 30
+PROTOCOL = os.environ.get("POLYAK_PROTOCOL", "h1")
+assert PROTOCOL in ("h1", "h2", "h1-tls", "h2-tls"), PROTOCOL
+TLS, HTTP2 = PROTOCOL.endswith("-tls"), PROTOCOL.startswith("h2")
 _names = itertools.count()
 
 
@@ -77,14 +83,25 @@ class Service:
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def client(self):
-        return Client(self.port)
+    def connect(self, unix=False):
+        """A connected socket."""
+        connected = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
+        connected.settimeout(PATIENCE)
+        connected.connect(self.socket_path if unix else ("127.0.0.1", self.port))
+        if not unix:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
 
-    def raw(self):
-        return Raw(self.port)
+    def client(self, unix=False):
+        return (Client2 if HTTP2 else Client1)(self, unix)
 
-    def raw_unix(self):
-        return Raw(unix=self.socket_path)
+    def wire(self, unix=False):
+        """A bare connection of the protocol that is tested."""
+        return (Wire2 if HTTP2 else Wire)(self.connect(unix))
+
+    def raw(self, unix=False):
+        """A bare HTTP/1.1 connection, whatever is tested."""
+        return Wire(self.connect(unix))
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
@@ -128,63 +145,79 @@ class Service:
         assert not bad, f"logged as errors: {bad[:5]}"
 
 
-class Response:
-    def __init__(self, status, headers, body):
-        self.status, self.headers, self.body = status, headers, body
-
-    def json(self):
-        return json.loads(self.body)
-
-    def __getitem__(self, field):
-        return self.headers.get(field)
-
-    def __repr__(self):
-        return f"<{self.status} {dict(self.headers)} {self.body[:400]!r}>"
-
-    def model(self):
-        assert self.status == 200, self
-        return decode(self.body)[0]
-
-    def problem(self, status, name):
-        """The members of an RFC 9457 problem; fails unless it is this one and complete."""
-        assert self.status == status, self
-        assert self["Content-Type"] == "application/problem+json", self
-        problem = self.json()
-        assert problem["type"] == f"/problems/{name}", self
-        assert problem["status"] == status and problem["title"] and problem["detail"], self
-        return problem
-
-
 class Client:
-    """One keep-alive connection."""
-
-    def __init__(self, port, unix=None):
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-        if unix:
-            self.connection.sock = socket.socket(socket.AF_UNIX)
-            self.connection.sock.connect(unix)
+    """One connection that is kept. How a request is sent is the protocol's own affair."""
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.connection.close()
+        self.close()
 
     def request(self, method, path, body=None, headers=None, chunked=False, **query):
+        """`body`: JSON as a dict or list, text, bytes, or with `chunked` an iterable of bytes."""
         if query:
             path += "?" + urllib.parse.urlencode(query)
         if isinstance(body, (dict, list)):
             body, headers = json.dumps(body), {"Content-Type": "application/json",
                                                **(headers or {})}
-        self.connection.request(method, path, body, headers or {}, encode_chunked=chunked)
-        answer = self.connection.getresponse()
-        return Response(answer.status, answer.headers, answer.read())
+        return self.exchange(method, path, body, headers or {}, chunked)
 
     def get(self, path, headers=None, **query):
         return self.request("GET", path, None, headers, **query)
 
     def session(self, settings, name=None):
         return Session(self, settings, name)
+
+
+class Client1(Client):
+    """HTTP/1.1 by Python's own library."""
+
+    def __init__(self, service, unix=False):
+        self.connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE)
+        if unix or TLS:
+            self.connection.sock = service.connect(unix)
+
+    def exchange(self, method, path, body, headers, chunked):
+        self.connection.request(method, path, body, headers, encode_chunked=chunked)
+        answer = self.connection.getresponse()
+        return Response(answer.status, answer.headers, answer.read())
+
+    @property
+    def socket(self):
+        return self.connection.sock
+
+    def close(self):
+        self.connection.close()
+
+
+class Client2(Client):
+    """HTTP/2 by the library h2, one request at a time."""
+
+    def __init__(self, service, unix=False):
+        # As browsers and trainers do that read one answer at a time.
+        self.wire = Wire2(service.connect(unix), window=1 << 24)
+
+    def exchange(self, method, path, body, headers, chunked):
+        fields = [f"{name}: {value}" for name, value in headers.items()]
+        if chunked:
+            self.wire.open(Request(method, path, b"", *fields, length=UNTOLD))
+            for piece in body:
+                self.wire.more(piece)
+            self.wire.end()
+        else:
+            body = body.encode("latin-1") if isinstance(body, str) else body or b""
+            self.wire.open(Request(method, path, b"", *fields, length=len(body) or None))
+            if body:
+                self.wire.more(body)
+        return self.wire.answer()
+
+    @property
+    def socket(self):
+        return self.wire.socket
+
+    def close(self):
+        self.wire.close()
 
 
 class Session:
@@ -228,96 +261,18 @@ class Session:
         return answer.json()
 
 
-class Raw:
-    """A bare connection: sends what it is told and reads answers one by one."""
-
-    def __init__(self, port=None, unix=None):
-        self.socket = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
-        self.socket.settimeout(PATIENCE)
-        self.socket.connect(unix or ("127.0.0.1", port))
-        if not unix:
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = b""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    def send(self, data):
-        self.socket.sendall(data)
-
-    def finish(self):
-        """No more from this side (FIN); answers can still be read."""
-        self.socket.shutdown(socket.SHUT_WR)
-
-    def reset(self):
-        """Ends the connection with RST instead of FIN."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
-
-    def _more(self):
-        received = self.socket.recv(1 << 18)
-        self.buffer += received
-        return received
-
-    def head(self):
-        """The next answer's status and fields; its body is left."""
-        while b"\r\n\r\n" not in self.buffer:
-            if not self._more():
-                raise EOFError(f"closed after {self.buffer!r}")
-        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
-        line, *fields = head.decode("latin-1").split("\r\n")
-        assert line.startswith("HTTP/1.1 "), line
-        message = http.client.HTTPMessage()
-        for field in fields:
-            name, _, value = field.partition(":")
-            message[name] = value.strip()
-        return int(line.split(" ")[1]), message
-
-    def answer(self, method="GET"):
-        """The next answer with its body, which must have a length."""
-        status, fields = self.head()
-        empty = method == "HEAD" or status < 200 or status in (204, 304)
-        return Response(status, fields, self.body(0 if empty else int(fields["Content-Length"])))
-
-    def body(self, length):
-        pieces, missing = [self.buffer], length - len(self.buffer)
-        while missing > 0:
-            self.buffer = b""
-            piece = self._more()
-            if not piece:
-                raise EOFError(f"closed {missing} bytes early")
-            pieces.append(piece)
-            missing -= len(piece)
-        whole = b"".join(pieces)
-        self.buffer = whole[length:]
-        return whole[:length]
-
-    def rest(self):
-        """Everything until the other side closes; a reset fails."""
-        while self._more():
-            pass
-        rest, self.buffer = self.buffer, b""
-        return rest
-
-    def ask(self, data, method="GET"):
-        self.send(data)
-        return self.answer(method)
-
-
 def request_bytes(method, path, body=b"", *fields, length=None):
-    """A request with `Host`, the given fields, and a Content-Length if it has a body."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: polyak.test", *fields]
-    if body or length is not None or method in ("POST", "PUT"):
-        lines.append(f"Content-Length: {len(body) if length is None else length}")
-    return "\r\n".join([*lines, "", ""]).encode() + body
+    """A request as HTTP/1.1's bytes."""
+    return bytes(Request(method, path, body, *fields, length=length))
+
+
+def upload_to(path, body, *fields, length=None):
+    return Request("POST", f"{path}/parameters", body, f"Content-Type: {SAFETENSORS}", *fields,
+                   length=length)
 
 
 def upload_bytes(path, body, *fields, length=None):
-    return request_bytes("POST", f"{path}/parameters", body, f"Content-Type: {SAFETENSORS}",
-                         *fields, length=length)
+    return bytes(upload_to(path, body, *fields, length=length))
 
 
 def eventually(condition, message, seconds=10):

@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 import oracle
-from harness import Session, eventually, request_bytes, SAFETENSORS
+from harness import SAFETENSORS, Request, Session, eventually
 from models import assert_same, encode, tensor
 
 SECONDS = float(os.environ.get("POLYAK_CHAOS_SECONDS", 20))
@@ -87,20 +87,29 @@ class Trainer(threading.Thread):
     def _vanish(self, path, body):
         """Sends the beginning of the request and leaves; whether it was all of it."""
         self.vanished += 1
-        fields = [f"Content-Type: {SAFETENSORS}"]
-        request = request_bytes("POST", path, body, *fields)
         # Before averaging starts no step is kept, so nothing would tell later whether a request
         # that was overtaken by its repetition was taken in the end.
         whole = bool(self.folded) and self.random.random() < 0.15
-        cut = len(request) if whole else self.random.integers(len(request))
-        with self.service.raw() as raw:
+        share = 1 if whole else self.random.random()
+        with self.service.wire() as wire:
             try:
-                raw.send(request[:cut])
-                raw.reset() if self.random.random() < 0.5 else raw.finish()
+                self._leave(wire, path, body, share)
             except OSError:
                 # The service had given up on this upload: it was not complete then.
-                assert cut < len(request)
-        return cut == len(request)
+                assert not whole
+        return whole
+
+    def _leave(self, wire, path, body, share):
+        """Sends this share of the request and ends the connection, or only the request."""
+        field = f"Content-Type: {SAFETENSORS}"
+        ending = self.random.choice(["reset", "finish", "cancel"])
+        if ending == "cancel":
+            part = body[:int(len(body) * share)]
+            wire.open(Request("POST", path, part, field, length=len(body)))
+            wire.cancel()
+        else:
+            wire.open_share(Request("POST", path, body, field), share)
+            wire.reset() if ending == "reset" else wire.finish()
 
     def _upload(self, client, path, body, step, complete):
         headers = {"Content-Type": SAFETENSORS}

@@ -1,10 +1,13 @@
 """Uploads that end too early, at every byte: refused or dropped, and nothing changes."""
 
+import contextlib
+import itertools
+
 import numpy as np
 import pytest
 
 import oracle
-from harness import SAFETENSORS, request_bytes, upload_bytes
+from harness import HTTP2, UNTOLD, upload_to
 from models import assert_same, encode, tensor
 
 MODEL = {"w": np.array([1.5, -2, 3], np.float32), "n": np.array([7])}
@@ -19,13 +22,6 @@ def visible(session):
     return state, answer["ETag"], answer.body
 
 
-def chunked(path):
-    head = request_bytes("POST", f"{path}/parameters", b"", f"Content-Type: {SAFETENSORS}",
-                         "Transfer-Encoding: chunked").replace(b"Content-Length: 0\r\n", b"")
-    chunks = [BODY[at:at + 13] for at in range(0, len(BODY), 13)]
-    return head + b"".join(b"%x\r\n%b\r\n" % (len(each), each) for each in chunks) + b"0\r\n\r\n"
-
-
 def expected(count):
     average = oracle.Average({"strategy": "polynomial_decay"})
     for _ in range(count):
@@ -33,35 +29,68 @@ def expected(count):
     return average.model
 
 
-@pytest.mark.parametrize("framing", ["length", "chunked"])
-@pytest.mark.parametrize("ending", ["fin", "rst"])
-@pytest.mark.parametrize("first", [True, False], ids=["first model", "later model"])
-def test_a_request_cut_at_every_byte_changes_nothing(service, client, framing, ending, first):
+def bytes_of(wire, path, framing):
+    """Everything that a connection sends for one upload."""
+    if framing == "length":
+        return wire.encoded(upload_to(path, BODY))
+    pieces = (BODY[at:at + 13] for at in range(0, len(BODY), 13))
+    return wire.encoded(upload_to(path, b"", length=UNTOLD), *pieces)
+
+
+@contextlib.contextmanager
+def untouched(client, first):
+    """A session, and a function that fails unless it is what it was; it is usable afterwards."""
     with client.session({"strategy": "polynomial_decay"}) as session:
-        request = chunked(session.path) if framing == "chunked" else \
-            upload_bytes(session.path, BODY)
-        folded = 0
-        if not first:
-            session.fold(MODEL)
-            folded = 1
+        folded = 0 if first else session.fold(MODEL)["revision"]
         before = visible(session)
-        for cut in range(1, len(request)):
-            with service.raw() as raw:
-                raw.send(request[:cut])
-                if ending == "rst":
-                    raw.reset()
-                else:
-                    raw.finish()
-                    # Whatever is said, it is no success, and then the connection ends.
-                    said = raw.rest()
-                    assert not said or said.startswith(b"HTTP/1.1 400"), (cut, said)
-            if cut % 25 == 0:
-                assert visible(session) == before, f"cut at {cut}"
+
+        def look(where):
+            assert visible(session) == before, where
+
+        yield session, look
         # The turn is free, and of all those requests nothing was kept.
         answer = session.fold(MODEL)
         assert answer["revision"] == folded + 1
         assert answer["averages"]["main"]["average_counter"] == folded + 1
         assert_same(session.average().model(), expected(folded + 1))
+
+
+@pytest.mark.parametrize("framing", ["length", "pieces"])
+@pytest.mark.parametrize("ending", ["fin", "rst"])
+@pytest.mark.parametrize("first", [True, False], ids=["first model", "later model"])
+def test_a_request_cut_at_every_byte_changes_nothing(service, client, framing, ending, first):
+    with untouched(client, first) as (session, look):
+        for cut in itertools.count(1):
+            with service.wire() as wire:
+                sent = bytes_of(wire, session.path, framing)
+                if cut == len(sent):
+                    break
+                wire.send(sent[:cut])
+                if ending == "rst":
+                    wire.reset()
+                else:
+                    wire.finish()
+                    wire.assert_ends_without_success()
+            if cut % 25 == 0:
+                look(f"cut at {cut}")
+    assert cut > len(BODY)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first model", "later model"])
+def test_an_upload_given_up_at_every_byte_changes_nothing(service, client, first):
+    with untouched(client, first) as (session, look):
+        wire = service.wire()
+        for cut in range(len(BODY)):
+            wire.open(upload_to(session.path, BODY[:cut], length=len(BODY)))
+            wire.cancel()
+            if HTTP2:
+                # Only the stream has ended.
+                wire.assert_goes_on()
+            else:
+                wire = service.wire()
+            if cut % 25 == 0:
+                look(f"cut at {cut}")
+        wire.close()
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first model", "later model"])
@@ -77,9 +106,8 @@ def test_every_proper_prefix_as_a_whole_body_is_refused(client, first):
 
 
 def test_a_model_split_at_every_byte_is_read_the_same(service, client):
-    with client.session({"strategy": "polynomial_decay"}) as session, service.raw() as raw:
+    with client.session({"strategy": "polynomial_decay"}) as session, service.wire() as wire:
         for cut in range(1, len(BODY)):
-            raw.send(upload_bytes(session.path, BODY[:cut], length=len(BODY)))
-            raw.send(BODY[cut:])
-            assert raw.answer("POST").status == 200, f"split at {cut}"
+            wire.open(upload_to(session.path, BODY[:cut], length=len(BODY)))
+            assert wire.complete(BODY[cut:]).status == 200, f"split at {cut}"
         assert_same(session.average().model(), expected(len(BODY) - 1))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from disk import Disk
-from harness import SAFETENSORS, Session, eventually
+from harness import Session, eventually, upload_to
 from home import Home, disk_bytes
 from mirror import LOST
 from models import assert_same, encode, tensor
@@ -237,9 +237,8 @@ def test_sigterm_under_load_ends_in_time_and_loses_nothing_acknowledged():
         eventually(lambda: len(counts) == 4 and min(counts.values()) > 1, "nothing was folded")
         began = time.monotonic()
         # One that never ends must not keep the service.
-        stuck = service.raw()
-        stuck.send(f"POST /v1/sessions/run0/parameters HTTP/1.1\r\nHost: a\r\nContent-Type: "
-                   f"{SAFETENSORS}\r\nContent-Length: {len(encode(model(4, 0)))}\r\n\r\n".encode())
+        stuck = service.wire()
+        stuck.open(upload_to("/v1/sessions/run0", b"", length=len(encode(model(4, 0)))))
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(25) == 0
         assert time.monotonic() - began < 25

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import oracle
-from harness import SAFETENSORS, Session, eventually, request_bytes
+from harness import SAFETENSORS, Request, Session, eventually
 from home import Home
 from models import assert_same, encode, tensor
 
@@ -229,12 +229,12 @@ def test_a_disk_session_whose_client_vanishes_before_the_answer_has_one_state():
             for number in range(1, 30):
                 path = f"{session.path}/parameters?trainer=gone&step={number}"
                 body = encode(model(number))
-                with service.raw() as raw:
-                    raw.send(request_bytes("POST", path, body, f"Content-Type: {SAFETENSORS}"))
+                with service.wire() as wire:
+                    wire.open(Request("POST", path, body, f"Content-Type: {SAFETENSORS}"))
                     # So that each goes at another moment of its upload.
                     for _ in range(number % 6):
                         client.get("/livez")
-                    raw.reset()
+                    wire.reset()
                 taken[session.fold(model(100 + number), step=number)["revision"]] = 100 + number
                 answer = client.request("POST", path, body, {"Content-Type": SAFETENSORS})
                 while answer.status == 409:

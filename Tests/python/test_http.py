@@ -1,16 +1,18 @@
 """Connections, ways to send a body, and the weights that trainers keep."""
 
 import io
+import threading
 
 import numpy as np
 import pytest
 
-from harness import SAFETENSORS, Client, request_bytes, upload_bytes
+from harness import PATIENCE, SAFETENSORS, Request, request_bytes, upload_bytes, upload_to
 from models import assert_same, encode, tensor
 from ordinary import UNIFORM, averaged, tensors
 from ordinary import ORDINARY as MODEL
 
 
+@pytest.mark.http1_only("the order of answers on a connection, and its end")
 def test_a_connection_is_kept_and_requests_may_be_pipelined(service, session):
     with service.raw() as raw:
         path = f"{session.path}/averages/main"
@@ -27,6 +29,20 @@ def test_a_connection_is_kept_and_requests_may_be_pipelined(service, session):
         assert raw.rest() == b""
 
 
+def test_many_requests_may_be_under_way_on_one_connection(service, session):
+    with service.wire() as wire:
+        path = f"{session.path}/averages/main"
+        for request in (Request("GET", "/livez"), Request("GET", path), Request("HEAD", path),
+                        upload_to(session.path, encode(MODEL)),
+                        Request("GET", "/v1/sessions/absent"), Request("GET", session.path)):
+            wire.open(request)
+        answers = [wire.answer() for _ in range(6)]
+        assert [each.status for each in answers] == [200, 200, 200, 200, 404, 200]
+        assert answers[3].json()["revision"] == 3
+        wire.assert_goes_on(answers[-1])
+
+
+@pytest.mark.http1_only("HTTP/1.0")
 def test_http_1_0_gets_an_answer_and_an_end(service):
     with service.raw() as raw:
         raw.send(b"GET /livez HTTP/1.0\r\n\r\n")
@@ -34,6 +50,7 @@ def test_http_1_0_gets_an_answer_and_an_end(service):
         assert raw.rest() == b""
 
 
+@pytest.mark.http1_only("a connection that is closed on one side")
 def test_a_client_that_has_finished_sending_still_gets_its_answer(service, session):
     with service.raw() as raw:
         raw.send(upload_bytes(session.path, encode(MODEL)))
@@ -43,7 +60,7 @@ def test_a_client_that_has_finished_sending_still_gets_its_answer(service, sessi
 
 
 @pytest.mark.parametrize("size", [1, 7, 4096, 100_000])
-def test_chunked_uploads(client, size):
+def test_uploads_whose_length_is_not_told(client, size):
     model = {"w": np.arange(50_000, dtype=np.float32)}
     body = encode(model)
     if size == 1:
@@ -57,6 +74,7 @@ def test_chunked_uploads(client, size):
         assert_same(session.average().model(), tensors(model))
 
 
+@pytest.mark.http1_only("chunks")
 def test_extensions_and_trailers_of_chunks_are_ignored(service, session):
     body = encode(MODEL)
     with service.raw() as raw:
@@ -81,7 +99,7 @@ def test_a_body_without_a_type_is_recognised(client):
 
 def test_a_unix_socket_serves_the_same(start_service):
     service = start_service(unix=True)
-    with Client(None, unix=service.socket_path) as over_unix, service.client() as over_tcp:
+    with service.client(unix=True) as over_unix, service.client() as over_tcp:
         session = over_unix.session(UNIFORM, "shared")
         session.fold(MODEL)
         assert_same(over_tcp.get(f"{session.path}/averages/main").model(), tensors(MODEL))
@@ -104,14 +122,16 @@ def test_a_large_model_that_waited_for_its_turn_is_folded_the_same(service, clie
     models = [{f"w{index}": random.standard_normal(500_000).astype(np.float32)
                for index in range(4)} for _ in range(2)]
     bodies = [encode(model) for model in models]
-    with client.session(UNIFORM) as session, service.raw() as first, service.raw() as second:
-        first.send(upload_bytes(session.path, b"", "Expect: 100-continue", length=len(bodies[0])))
+    with client.session(UNIFORM) as session, service.wire() as first, service.wire() as second:
+        first.open(upload_to(session.path, b"", "Expect: 100-continue", length=len(bodies[0])))
         assert first.head()[0] == 100
-        second.send(upload_bytes(session.path, b"", "Expect: 100-continue",
-                                 length=len(bodies[1])))
+        second.open(upload_to(session.path, b"", "Expect: 100-continue", length=len(bodies[1])))
         assert second.head()[0] == 100
-        second.send(bodies[1])
-        assert first.ask(bodies[0]).status == 200
+        # Over HTTP/2 most of it is only let in when its turn has come.
+        sender = threading.Thread(target=second.more, args=[bodies[1]])
+        sender.start()
+        assert first.complete(bodies[0]).status == 200
+        sender.join(PATIENCE)
         assert second.answer().status == 200
         assert_same(session.average().model(), averaged(*models))
 
@@ -140,10 +160,9 @@ def test_kept_weights_are_replaced_whole_or_not_at_all(service, client):
     with client.session(UNIFORM) as session:
         path = f"{session.path}/cached"
         assert client.request("PUT", path, bytes(100_000)).status == 201
-        with service.raw() as raw:
-            raw.send(request_bytes("PUT", path, b"x" * 50_000, length=100_000))
-            raw.finish()
-            raw.rest()
+        with service.wire() as wire:
+            wire.open(Request("PUT", path, b"x" * 50_000, length=100_000))
+            wire.cancel()
         assert client.get(path).body == bytes(100_000)
         large = np.random.default_rng(1).bytes(5_000_000)
         assert client.request("PUT", path, large).status == 200

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import oracle
-from harness import SAFETENSORS, request_bytes
+from harness import upload_to
 from models import assert_same, encode, tensor
 
 PIPELINED = 50
@@ -12,14 +12,13 @@ PIPELINED = 50
 
 def stream(service, session, models):
     """Uploads many models on one connection, PIPELINED requests at a time."""
-    with service.raw() as raw:
+    with service.wire() as wire:
         for start in range(0, len(models), PIPELINED):
             batch = models[start:start + PIPELINED]
-            raw.send(b"".join(
-                request_bytes("POST", f"{session.path}/parameters", encode({"w": model}),
-                              f"Content-Type: {SAFETENSORS}") for model in batch))
+            for model in batch:
+                wire.open(upload_to(session.path, encode({"w": model})))
             for _ in batch:
-                answer = raw.answer("POST")
+                answer = wire.answer()
                 assert answer.status == 200, answer
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import oracle
-from harness import Raw, Service, eventually, request_bytes, upload_bytes
+from harness import Request, Service, Wire, eventually, request_bytes, upload_bytes, upload_to
 from models import assert_same, encode, tensor
 
 REFERENCE = "application/vnd.polyak.local-file+json"
@@ -68,14 +68,14 @@ def refer(session, body, client=None, **options):
         "POST", f"{session.path}/parameters", body, headers, **options)
 
 
-def reference_bytes(path, body, *fields):
-    return request_bytes("POST", f"{path}/parameters", json.dumps(body).encode(),
-                         f"Content-Type: {REFERENCE}", *fields)
+def reference(path, body, *fields):
+    return Request("POST", f"{path}/parameters", json.dumps(body).encode(),
+                   f"Content-Type: {REFERENCE}", *fields)
 
 
 def give(raw, session, descriptors, index=0):
     """Passes descriptors with a request over a Unix socket; the answer."""
-    request = reference_bytes(session.path, {"descriptor": index})
+    request = bytes(reference(session.path, {"descriptor": index}))
     assert socket.send_fds(raw.socket, [request], descriptors) == len(request)
     return raw.answer()
 
@@ -126,11 +126,12 @@ def test_a_file_is_folded_as_if_it_were_sent(local, session, spelling):
     check(session, MODELS)
 
 
+@pytest.mark.http1_only("descriptors that are passed")
 @pytest.mark.parametrize("seals", [None, fcntl.F_SEAL_GROW, fcntl.F_SEAL_SHRINK,
                                    fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW])
 def test_one_memfd_is_folded_again_and_again(local, session, seals):
     content = [encode(each) for each in MODELS]
-    with local.raw_unix() as raw, memfd(content[0], seals) as number:
+    with local.raw(unix=True) as raw, memfd(content[0], seals) as number:
         for each in content:
             rewrite(number, each)
             answer = give(raw, session, [number])
@@ -143,8 +144,9 @@ def test_one_memfd_is_folded_again_and_again(local, session, seals):
     session.client.request("PUT", session.path, SETTINGS)
 
 
+@pytest.mark.http1_only("descriptors that are passed")
 def test_a_new_memfd_for_each_upload_leaves_none_behind(local, session):
-    with local.raw_unix() as raw:
+    with local.raw(unix=True) as raw:
         for each in MODELS:
             with memfd(encode(each), fcntl.F_SEAL_SHRINK) as number:
                 assert give(raw, session, [number]).status == 200
@@ -152,10 +154,11 @@ def test_a_new_memfd_for_each_upload_leaves_none_behind(local, session):
     eventually(lambda: mapped(local) == 0, "a memfd that came once is mapped")
 
 
+@pytest.mark.http1_only("descriptors that are passed")
 def test_a_memfd_may_grow_between_uploads(local, session):
     pair = [{"x": np.arange(9, dtype=np.float32), "y": tensor(np.arange(4.0), kind)}
             for kind in ("F16", "F64", "F32", "F64")]
-    with local.raw_unix() as raw, memfd(encode(pair[0]), fcntl.F_SEAL_SHRINK) as number:
+    with local.raw(unix=True) as raw, memfd(encode(pair[0]), fcntl.F_SEAL_SHRINK) as number:
         for each in pair[:2]:
             rewrite(number, encode(each))
             assert give(raw, session, [number]).status == 200
@@ -167,18 +170,20 @@ def test_a_memfd_may_grow_between_uploads(local, session):
     check(session, [pair[0], pair[1], pair[3]])
 
 
+@pytest.mark.http1_only("descriptors that are passed")
 def test_any_regular_file_may_be_passed_and_any_of_those_passed_used(local, session, tmp_path):
     (tmp_path / "model").write_bytes(encode(MODELS[0]))
-    with local.raw_unix() as raw, open(tmp_path / "model", "rb") as file, memfd(b"x") as other:
+    with local.raw(unix=True) as raw, open(tmp_path / "model", "rb") as file, memfd(b"x") as other:
         assert give(raw, session, [other, other, file.fileno()], index=2).status == 200
     check(session, MODELS[:1])
 
 
+@pytest.mark.http1_only("descriptors that are passed")
 def test_one_connection_mixes_all_kinds(local, session):
     (local.files / "mixed").write_bytes(encode(MODELS[1]))
-    with local.raw_unix() as raw, memfd(encode(MODELS[2]), fcntl.F_SEAL_SHRINK) as number:
-        assert raw.ask(upload_bytes(session.path, encode(MODELS[0]))).status == 200
-        assert raw.ask(reference_bytes(session.path, {"path": "mixed"})).status == 200
+    with local.raw(unix=True) as raw, memfd(encode(MODELS[2]), fcntl.F_SEAL_SHRINK) as number:
+        assert raw.ask(upload_to(session.path, encode(MODELS[0]))).status == 200
+        assert raw.ask(reference(session.path, {"path": "mixed"})).status == 200
         assert give(raw, session, [number]).status == 200
     check(session, MODELS[:3])
 
@@ -186,13 +191,12 @@ def test_one_connection_mixes_all_kinds(local, session):
 def test_it_waits_for_its_turn(local, session):
     sent = encode(MODELS[0])
     (local.files / "waiting").write_bytes(encode(MODELS[1]))
-    with local.raw() as first, local.raw() as second:
-        request = upload_bytes(session.path, sent)
-        first.send(request[:-1000])
+    with local.wire() as first, local.wire() as second:
+        first.open(upload_to(session.path, sent[:-1000], length=len(sent)))
         session.client.get("/livez")
-        second.send(reference_bytes(session.path, {"path": "waiting"}))
+        second.open(reference(session.path, {"path": "waiting"}))
         # It is read at its turn, so until then the file may still be written.
-        first.send(request[-1000:])
+        first.more(sent[-1000:])
         assert first.answer().json()["revision"] == 1
         assert second.answer().json()["revision"] == 2
     check(session, MODELS[:2])
@@ -221,23 +225,22 @@ def test_steps_and_keys_hold_for_it(local, session):
 
 
 def test_before_the_start_nothing_is_read(local):
-    with local.client() as client, local.raw() as raw, \
+    with local.client() as client, local.wire() as wire, \
             client.session({"strategy": "nta", "epochs": 100}) as session:
         assert not refer(session, {"path": "there is none"}).json()["applied"]
-        head = reference_bytes(session.path, {"path": "x"}, "Expect: 100-continue")
-        raw.send(head[:head.index(b"\r\n\r\n") + 4])
-        assert not raw.answer().json()["applied"]
+        request = reference(session.path, {"path": "x"}, "Expect: 100-continue")
+        request.body = b""
+        assert not wire.ask(request).json()["applied"]
 
 
 def test_to_one_that_expects_100_the_body_is_asked_for(local, session):
     (local.files / "expected").write_bytes(encode(MODELS[0]))
-    with local.raw() as raw:
-        request = reference_bytes(session.path, {"path": "expected"}, "Expect: 100-continue")
-        end = request.index(b"\r\n\r\n") + 4
-        raw.send(request[:end])
-        assert raw.head()[0] == 100
-        raw.send(request[end:])
-        assert raw.answer().status == 200
+    with local.wire() as wire:
+        request = reference(session.path, {"path": "expected"}, "Expect: 100-continue")
+        body, request.body = request.body, b""
+        wire.open(request)
+        assert wire.head()[0] == 100
+        assert wire.complete(body).status == 200
     check(session, MODELS[:1])
 
 
@@ -278,10 +281,11 @@ def test_a_path_that_leads_astray_is_refused(local, small, astray, path, status)
     refer(small, {"path": path}).problem(status, {403: "forbidden", 404: "not-found"}[status])
 
 
+@pytest.mark.http1_only("descriptors that are passed")
 @pytest.mark.parametrize("kind", ["directory", "pipe", "device", "socket", "path", "write-only"])
 def test_a_descriptor_of_no_readable_file_is_refused(local, small, tmp_path, kind):
     (tmp_path / "model").write_bytes(encode(SMALL))
-    with contextlib.ExitStack() as stack, local.raw_unix() as raw:
+    with contextlib.ExitStack() as stack, local.raw(unix=True) as raw:
         opened = {
             "directory": lambda: [os.open(tmp_path, os.O_RDONLY)],
             "pipe": lambda: list(os.pipe()),
@@ -293,7 +297,7 @@ def test_a_descriptor_of_no_readable_file_is_refused(local, small, tmp_path, kin
             stack.callback(os.close, each)
         give(raw, small, opened[:1]).problem(403, "forbidden")
         # The connection is as good as before.
-        assert raw.ask(request_bytes("GET", "/livez")).status == 200
+        assert raw.ask(Request("GET", "/livez")).status == 200
 
 
 @pytest.mark.parametrize("body,status,name", [
@@ -325,7 +329,7 @@ def test_a_bad_model_leaves_the_average_as_it_was(local, small, kind, content, s
         (local.files / "bad").write_bytes(content)
         refer(small, {"path": "bad"}).problem(status, name)
         return
-    with local.raw_unix() as raw, \
+    with local.raw(unix=True) as raw, \
             memfd(content, fcntl.F_SEAL_SHRINK if kind == "sealed" else None) as number:
         give(raw, small, [number]).problem(status, name)
 
@@ -342,7 +346,7 @@ def test_the_first_value_that_is_not_finite_is_named(local, session):
 def test_it_is_off_by_default(start_service):
     service = start_service(unix=True)
     with service.client() as client, client.session(SETTINGS) as session, \
-            service.raw_unix() as raw, memfd(encode(SMALL)) as number:
+            service.raw(unix=True) as raw, memfd(encode(SMALL)) as number:
         problem = refer(session, {"path": "x"}).problem(415, "unsupported-format")
         assert "--local-files" in problem["detail"]
         before = service.descriptors()
@@ -364,10 +368,8 @@ def test_other_hosts_may_not_name_files(start_service, tmp_path):
     eventually(lambda: any(each.startswith(line) for each in service.lines), "it does not listen")
     port = int(next(each for each in service.lines if each.startswith(line))[len(line):])
     with service.client() as client, client.session(SETTINGS) as session:
-        remote = Raw.__new__(Raw)
-        remote.buffer, remote.socket = b"", socket.create_connection((address, port))
-        with remote:
-            remote.ask(reference_bytes(session.path, {"path": "x"})).problem(403, "forbidden")
+        with Wire(socket.create_connection((address, port))) as remote:
+            remote.ask(reference(session.path, {"path": "x"})).problem(403, "forbidden")
         assert refer(session, {"path": "x"}).status == 200
 
 
@@ -398,7 +400,7 @@ def disturbing(number, content):
 def test_shortening_the_file_meanwhile_harms_nobody(local, kind):
     content = encode({"w": np.ones(1_000_000, np.float32)})
     settings = {"averages": {"main": {"rule": {"name": "latest"}}}}
-    with contextlib.ExitStack() as stack, local.client() as client, local.raw_unix() as raw, \
+    with contextlib.ExitStack() as stack, local.client() as client, local.raw(unix=True) as raw, \
             client.session(settings) as session:
         if kind == "path":
             number = os.open(local.files / "shortened", os.O_RDWR | os.O_CREAT)
@@ -427,6 +429,7 @@ def test_shortening_the_file_meanwhile_harms_nobody(local, kind):
         assert session.average().body[-4_000_000:] == content[-4_000_000:]
 
 
+@pytest.mark.http1_only("descriptors that are passed")
 def test_no_descriptor_is_left_open(local, session):
     (local.files / "fine").write_bytes(encode(MODELS[0]))
     good = encode(MODELS[0])
@@ -436,7 +439,7 @@ def test_no_descriptor_is_left_open(local, session):
     before = local.descriptors()
     with memfd(good) as number, memfd(good, fcntl.F_SEAL_SHRINK) as sealed:
         for _ in range(20):
-            with local.raw_unix() as raw:
+            with local.raw(unix=True) as raw:
                 assert give(raw, session, [number, sealed, number, sealed], index=1).status == 200
                 give(raw, session, [number] * 9, index=4).problem(400, "malformed-request")
                 give(raw, session, [number] * 2, index=2).problem(400, "malformed-request")
@@ -444,18 +447,19 @@ def test_no_descriptor_is_left_open(local, session):
                 socket.send_fds(raw.socket, [request], [number] * 3)
                 assert raw.answer().status == 200
                 # What came with the request before does not count for this one.
-                refused = raw.ask(reference_bytes(session.path, {"descriptor": 0}))
+                refused = raw.ask(reference(session.path, {"descriptor": 0}))
                 refused.problem(400, "malformed-request")
                 request = upload_bytes(session.path, good)
                 socket.send_fds(raw.socket, [request[:100]], [number])
-                assert raw.ask(request[100:]).status == 200
-            with local.raw_unix() as raw:
+                raw.send(request[100:])
+                assert raw.answer().status == 200
+            with local.raw(unix=True) as raw:
                 # In the middle of a head, of a body, and after nonsense.
                 socket.send_fds(raw.socket, [b"POST /v1"], [number] * 3)
-            with local.raw_unix() as raw:
-                request = reference_bytes(session.path, {"descriptor": 0})
+            with local.raw(unix=True) as raw:
+                request = bytes(reference(session.path, {"descriptor": 0}))
                 socket.send_fds(raw.socket, [request[:-2]], [number])
-            with local.raw_unix() as raw:
+            with local.raw(unix=True) as raw:
                 socket.send_fds(raw.socket, [b"\0\r\n\r\n"], [number] * 3)
             refer(session, {"path": "absent"}).problem(404, "not-found")
             assert refer(session, {"path": "fine"}).status == 200

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from harness import SAFETENSORS, request_bytes
+from harness import SAFETENSORS, Request
 from models import assert_same, decode
 from ordinary import EXPECTED, UNIFORM
 from ordinary import ORDINARY as MODEL
@@ -120,14 +120,14 @@ def wait_for(session, etag, seconds=20):
 
 
 def test_a_long_poll_is_woken_by_an_upload(service, session):
-    etag, answers = session.average()["ETag"], []
-    with service.raw() as raw:
-        raw.send(request_bytes("GET", f"{session.path}/averages/main", b"",
-                               f"If-None-Match: {etag}", "Prefer: wait=30"))
+    etag = session.average()["ETag"]
+    with service.wire() as wire:
+        wire.open(Request("GET", f"{session.path}/averages/main", b"",
+                          f"If-None-Match: {etag}", "Prefer: wait=30"))
         session.fold(MODEL)
-        answers = raw.answer()
-        assert answers.status == 200 and answers["Polyak-Revision"] == "3"
-        assert answers["ETag"] != etag and decode(answers.body)
+        answer = wire.answer()
+        assert answer.status == 200 and answer["Polyak-Revision"] == "3"
+        assert answer["ETag"] != etag and decode(answer.body)
 
 
 def test_a_long_poll_without_news_ends_with_304(session):
@@ -164,10 +164,10 @@ def test_sigterm_ends_a_long_poll(start_service):
         session = client.session(UNIFORM)
         session.fold(MODEL)
         etag = session.average()["ETag"]
-        with service.raw() as raw:
-            raw.send(request_bytes("GET", f"{session.path}/averages/main", b"",
-                                   f"If-None-Match: {etag}", "Prefer: wait=60"))
+        with service.wire() as wire:
+            wire.open(Request("GET", f"{session.path}/averages/main", b"",
+                              f"If-None-Match: {etag}", "Prefer: wait=60"))
             assert client.get("/livez").status == 200
             service.process.terminate()
-            assert raw.answer().status in (304, 503)
+            assert wire.answer().status in (304, 503)
             assert service.process.wait(10) == 0

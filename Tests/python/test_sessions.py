@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import oracle
-from harness import request_bytes, upload_bytes
+from harness import Request, upload_to
 from models import assert_same, encode, tensor
 from ordinary import UNIFORM, averaged
 from ordinary import ORDINARY as MODEL
@@ -95,18 +95,18 @@ def test_deleting_ends_uploads_and_waiters_with_404(service, client):
     session.fold(MODEL)
     etag = session.average()["ETag"]
     body = encode(MODEL)
-    with service.raw() as upload, service.raw() as waiting, service.raw() as poll:
-        upload.send(upload_bytes(session.path, b"", "Expect: 100-continue", length=len(body)))
+    with service.wire() as upload, service.wire() as waiting, service.wire() as poll:
+        upload.open(upload_to(session.path, b"", "Expect: 100-continue", length=len(body)))
         assert upload.head()[0] == 100
-        upload.send(body[:50])
-        waiting.send(upload_bytes(session.path, body))
-        poll.send(request_bytes("GET", f"{session.path}/averages/main", b"",
-                                f"If-None-Match: {etag}", "Prefer: wait=30"))
+        upload.more(body[:50])
+        waiting.open(upload_to(session.path, body))
+        poll.open(Request("GET", f"{session.path}/averages/main", b"",
+                          f"If-None-Match: {etag}", "Prefer: wait=30"))
         # Only when a later request has been answered has the service surely seen the earlier.
         assert client.get("/livez").status == 200
         assert client.request("DELETE", session.path).status == 204
-        for raw in (upload, waiting, poll):
-            raw.answer().problem(404, "session-not-found")
+        for wire in (upload, waiting, poll):
+            wire.answer().problem(404, "session-not-found")
     client.request("DELETE", session.path).problem(404, "session-not-found")
     with client.session(UNIFORM, session.name) as again:
         assert again.state()["revision"] == 0
@@ -239,23 +239,23 @@ def test_uploads_take_turns_in_the_order_of_admission(service, client):
     # The first holds its turn; the others have all sent their bodies and wait for it.
     with client.session({"rule": {"name": "latest"}}) as session:
         bodies = [encode({"w": np.full(1000, index, np.float32)}) for index in range(6)]
-        first = service.raw()
-        first.send(upload_bytes(session.path, b"", "Expect: 100-continue", length=len(bodies[0])))
+        first = service.wire()
+        first.open(upload_to(session.path, b"", "Expect: 100-continue", length=len(bodies[0])))
         assert first.head()[0] == 100
         others = []
         for body in bodies[1:]:
-            raw = service.raw()
-            raw.send(upload_bytes(session.path, b"", "Expect: 100-continue", length=len(body)))
-            others.append(raw)
+            wire = service.wire()
+            wire.open(upload_to(session.path, b"", "Expect: 100-continue", length=len(body)))
+            others.append(wire)
             # 100 is only said to an upload that has taken its place.
-            assert raw.head()[0] == 100
-            raw.send(body)
-        assert first.ask(bodies[0]).json()["revision"] == 1
-        revisions = [raw.answer().json()["revision"] for raw in others]
+            assert wire.head()[0] == 100
+            wire.more(body)
+        assert first.complete(bodies[0]).json()["revision"] == 1
+        revisions = [wire.answer().json()["revision"] for wire in others]
         assert revisions == [2, 3, 4, 5, 6]
         assert (session.average().model()["w"].data == 5).all()
-        for raw in [first, *others]:
-            raw.socket.close()
+        for wire in [first, *others]:
+            wire.close()
 
 
 # Health and description.
@@ -278,13 +278,14 @@ def test_reports_say_what_they_did(client):
 
 
 def test_reports_wait_for_the_uploads_before_them(service, client):
-    with client.session(UNIFORM) as session, service.raw() as upload, service.raw() as report:
+    with client.session(UNIFORM) as session, service.wire() as upload, \
+            service.wire() as report:
         body = encode(MODEL)
-        upload.send(upload_bytes(session.path, b"", "Expect: 100-continue", length=len(body)))
+        upload.open(upload_to(session.path, b"", "Expect: 100-continue", length=len(body)))
         assert upload.head()[0] == 100
-        report.send(request_bytes("POST", f"{session.path}/epochs", b'{"loss":1,"epoch":1}',
-                                  "Content-Type: application/json"))
+        report.open(Request("POST", f"{session.path}/epochs", b'{"loss":1,"epoch":1}',
+                            "Content-Type: application/json"))
         # A later request's answer shows that the service has most likely seen the report.
         assert client.get("/livez").status == 200
-        assert upload.ask(body).json()["revision"] == 1
+        assert upload.complete(body).json()["revision"] == 1
         assert report.answer().json()["revision"] == 2

@@ -2,14 +2,13 @@
 
 import contextlib
 import os
-import select
 import threading
 
 import numpy as np
 import pytest
 
 import oracle
-from harness import eventually, request_bytes, upload_bytes
+from harness import Request, eventually, upload_to
 from models import assert_same, decode, encode, tensor
 
 # More than the socket buffers of both sides take, so that a stalled reader stalls the service.
@@ -47,16 +46,16 @@ class Reader:
     """A GET of which only the head is read at first."""
 
     def __init__(self, service, session, query="", fields=(), over="tcp", what="averages/main"):
-        self.raw = service.raw_unix() if over == "unix" else service.raw()
-        self.raw.send(request_bytes("GET", f"{session.path}/{what}{query}", b"", *fields))
-        status, self.fields = self.raw.head()
+        self.wire = service.wire(unix=over == "unix")
+        self.wire.open(Request("GET", f"{session.path}/{what}{query}", b"", *fields))
+        status, self.fields = self.wire.head()
         assert status == 200, status
         self.length = int(self.fields["Content-Length"])
         self.revision = int(self.fields["Polyak-Revision"])
         self.received = b""
 
     def read(self, count):
-        self.received += self.raw.body(min(count, self.length - len(self.received)))
+        self.received += self.wire.body(min(count, self.length - len(self.received)))
 
     def whole(self):
         self.read(self.length)
@@ -67,13 +66,11 @@ class Reader:
 
     @property
     def is_dropped(self):
-        """Whether the connection was reset, whatever still lies in its buffer."""
-        poll = select.poll()
-        poll.register(self.raw.socket, 0)
-        return bool(poll.poll(0))
+        """Whether the service gave this reader up, whatever still lies in the buffers."""
+        return self.wire.is_dropped
 
     def close(self):
-        self.raw.socket.close()
+        self.wire.close()
 
 
 class Files:
@@ -173,14 +170,14 @@ def test_every_form_of_an_answer_holds_its_revision(
         session.fold(iterates[0])
         expected = client.get(f"{session.path}/{what}{query}",
                               dict(field.split(": ") for field in fields)).body
-        raw = service.raw()
-        raw.send(request_bytes("GET", f"{session.path}/{what}{query}", b"", *fields))
-        status, head = raw.head()
+        wire = service.wire()
+        wire.open(Request("GET", f"{session.path}/{what}{query}", b"", *fields))
+        status, head = wire.head()
         assert status in (200, 206)
         for model in iterates[1:5]:
             session.fold(model)
-        assert raw.body(int(head["Content-Length"])) == expected
-        raw.socket.close()
+        assert wire.body(int(head["Content-Length"])) == expected
+        wire.close()
         assert files.most["main"] <= 3
         eventually(lambda: files.look() == {"main": 2}, lambda: f"{files.look()} are left")
 
@@ -189,17 +186,17 @@ def test_answers_without_a_body_hold_nothing(start_service, iterates):
     service = start_service("--pinned-revisions", 0)
     with service.client() as client, client.session(UNIFORM) as session, Files(service) as files:
         session.fold(iterates[0])
-        idle = [service.raw() for _ in range(3)]
+        idle = [service.wire() for _ in range(3)]
         path = f"{session.path}/averages/main"
         etag = client.request("HEAD", path)["ETag"]
-        assert idle[0].ask(request_bytes("HEAD", path), "HEAD").status == 200
-        assert idle[1].ask(request_bytes("HEAD", path + "?dtype=F16"), "HEAD").status == 200
-        assert idle[2].ask(request_bytes("GET", path, b"", f"If-None-Match: {etag}")).status == 304
+        assert idle[0].ask(Request("HEAD", path)).status == 200
+        assert idle[1].ask(Request("HEAD", path + "?dtype=F16")).status == 200
+        assert idle[2].ask(Request("GET", path, b"", f"If-None-Match: {etag}")).status == 304
         for model in iterates[1:5]:
             session.fold(model)
         assert files.most == {"main": 2}
-        for raw in idle:
-            raw.socket.close()
+        for wire in idle:
+            wire.close()
 
 
 def test_clients_that_idle_after_a_get_hold_up_nothing(start_service, iterates, means):
@@ -221,7 +218,7 @@ def test_clients_that_idle_after_a_get_hold_up_nothing(start_service, iterates, 
         eventually(lambda: files.look() == {"main": 2}, lambda: f"{files.look()} are left")
         assert service.memory() <= 2 * size + 64 * MIB
         for each in idle:
-            each.connection.close()
+            each.close()
 
 
 def test_a_slow_reader_is_dropped_when_it_holds_up_an_upload(start_service, iterates, means):
@@ -277,10 +274,10 @@ def test_an_upload_that_waits_for_a_reader_can_leave(start_service, iterates, me
         reader = Reader(service, session)
         session.fold(iterates[1])
         body = encode(iterates[2])
-        with service.raw() as raw:
-            raw.send(upload_bytes(session.path, body[:1000], length=len(body)))
+        with service.wire() as wire:
+            wire.open(upload_to(session.path, body[:1000], length=len(body)))
             ticks(session)
-            raw.reset()
+            wire.reset()
         with folding(service, session, iterates[2]):
             assert_same(reader.model(), means[0])
         assert_same(session.average().model(), means[2])
@@ -295,12 +292,12 @@ def test_a_session_can_be_deleted_while_an_upload_waits_for_a_reader(
         session.fold(iterates[0])
         reader = Reader(service, session)
         session.fold(iterates[1])
-        with service.raw() as raw:
+        with service.wire() as wire:
             body = encode(iterates[2])
-            raw.send(upload_bytes(session.path, body[:1000], length=len(body)))
+            wire.open(upload_to(session.path, body[:1000], length=len(body)))
             ticks(session)
             assert client.request("DELETE", session.path).status == 204
-            assert raw.answer().status == 404
+            assert wire.answer().status == 404
         assert_same(reader.model(), means[0])
         reader.close()
 

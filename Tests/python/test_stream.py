@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import oracle
-from harness import request_bytes
+from harness import Request
 from models import Tensor, decode, tensor
 
 ELEMENTS = 300_000
@@ -115,24 +115,24 @@ def test_a_reader_that_stalls_gets_the_revision_it_asked_for(start_service, over
         session.fold(models[0])
         readers = []
         for model in models[1:]:
-            raw = service.raw_unix() if over == "unix" else service.raw()
-            raw.send(request_bytes("GET", f"{session.path}/{what}",
-                                   b"", "Accept: application/octet-stream" if "tensors" in what
-                                   else "Accept: */*"))
-            status, fields = raw.head()
+            wire = service.wire(unix=over == "unix")
+            wire.open(Request("GET", f"{session.path}/{what}",
+                              b"", "Accept: application/octet-stream" if "tensors" in what
+                              else "Accept: */*"))
+            status, fields = wire.head()
             assert status == 200
-            readers.append((raw, fields))
+            readers.append((wire, fields))
             session.fold(model)
-        for raw, fields in readers:
+        for wire, fields in readers:
             length, revision = int(fields["Content-Length"]), int(fields["Polyak-Revision"])
-            body = raw.body(length)
+            body = wire.body(length)
             if "tensors" in what:
                 model = {"w": Tensor("F32", np.frombuffer(body, "<f4")),
                          "n": tensor(np.array([revision - 1]))}
             else:
                 model, _ = decode(body)
             assert fingerprint(model) == known[revision]
-            raw.socket.close()
+            wire.close()
         assert [int(fields["Polyak-Revision"]) for _, fields in readers] == [1, 2, 3, 4, 5]
 
 
@@ -140,13 +140,13 @@ def test_an_average_can_be_read_to_the_end_after_its_session_is_gone(service, cl
     model = {"w": np.arange(8_000_000, dtype=np.float32)}
     session = client.session({"rule": {"name": "uniform"}})
     session.fold(model)
-    with service.raw() as raw:
-        raw.send(request_bytes("GET", f"{session.path}/averages/main"))
-        status, fields = raw.head()
+    with service.wire() as wire:
+        wire.open(Request("GET", f"{session.path}/averages/main"))
+        status, fields = wire.head()
         assert status == 200
         assert client.request("DELETE", session.path).status == 204
         client.get(session.path).problem(404, "session-not-found")
         with client.session({"rule": {"name": "uniform"}}) as other:
             other.fold({"w": np.zeros(8_000_000, np.float32)})
-            body = raw.body(int(fields["Content-Length"]))
+            body = wire.body(int(fields["Content-Length"]))
         assert (decode(body)[0]["w"].data == model["w"]).all()
