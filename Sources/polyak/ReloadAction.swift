@@ -14,8 +14,8 @@ struct ReloadAction: Sendable {
         if actions.isEmpty { logger.info("SIGHUP: nothing to read again") }
         for action in actions {
             do {
-                logger.notice(
-                    "\(action.name) read again", metadata: ["found": "\(try action.read())"])
+                let found = try action.read()
+                logger.notice("\(action.name) read again", metadata: ["found": "\(found)"])
             } catch {
                 logger.error("\(action.name) not read again, the old stay in force: \(error)")
             }
