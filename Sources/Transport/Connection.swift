@@ -224,6 +224,9 @@ final class Connection: EngineHost, @unchecked Sendable {
         }
     }
 
+    /// Whether a timer's entry is the one that this connection waits for.
+    func isScheduled(at instant: ContinuousClock.Instant) -> Bool { scheduled == instant }
+
     private func schedule() {
         var earliest = engine?.deadline
         if let check = writeWatch?.check { earliest = min(earliest ?? check, check) }

@@ -123,6 +123,10 @@ final class Lane: EngineLane, @unchecked Sendable {
 
     func schedule(_ token: Token, at instant: ContinuousClock.Instant) {
         timers.add(token, at: instant)
+        timers.sweepIfDue { entry in
+            !entry.token.isConnection
+                || connection(entry.token)?.isScheduled(at: entry.instant) == true
+        }
     }
 
     /// Has the connection's turn at the end of this turn of the loop, or of the next.

@@ -22,6 +22,7 @@ struct Token: Equatable {
     }
 
     var listenerIndex: Int? { raw >> 62 == 1 ? Int(raw & 0xFFFF_FFFF) : nil }
+    var isConnection: Bool { raw >> 62 == 0 }
     var slot: Int { Int(raw & 0xFFFF_FFFF) }
     /// The greatest generation; above it are the lane's own tokens.
     static let lastGeneration: UInt32 = 1 << 30 - 1

@@ -2,14 +2,23 @@
 ///
 /// An owner keeps the earliest instant it has asked for. It adds an entry only for an earlier one;
 /// a deadline that moves away costs nothing until the old entry fires and is found to be early. So
-/// each connection has a few entries at most, and idle ones cost nothing per turn.
+/// each connection has a few entries at most, and idle ones cost nothing per turn. Entries of
+/// connections that have gone are swept out when they may be more than those that count: clients
+/// that come and go would leave millions of them within one idle timeout.
 struct Timers {
     struct Entry {
         let instant: ContinuousClock.Instant
         let token: Token
     }
 
+    /// So many are never swept: they are 32 KiB.
+    private static let fewEntries = 1024
+
     private var heap: [Entry] = []
+    /// With so many entries it is time to look for those that do not count any more.
+    private var sweepCount = fewEntries
+
+    var count: Int { heap.count }
 
     var earliest: ContinuousClock.Instant? { heap.first?.instant }
 
@@ -32,13 +41,22 @@ struct Timers {
             let last = heap.removeLast()
             guard !heap.isEmpty else { break }
             heap[0] = last
-            sinkRoot()
+            sink(from: 0)
         }
         return due
     }
 
-    private mutating func sinkRoot() {
-        var parent = 0
+    /// Removes the entries that do not count any more, if so many have come since the last time
+    /// that looking at each costs no more than adding them did.
+    mutating func sweepIfDue(_ counts: (Entry) -> Bool) {
+        guard heap.count >= sweepCount else { return }
+        heap = heap.filter(counts)
+        sweepCount = max(2 * heap.count, Self.fewEntries)
+        for parent in (0..<heap.count / 2).reversed() { sink(from: parent) }
+    }
+
+    private mutating func sink(from start: Int) {
+        var parent = start
         while true {
             var child = 2 * parent + 1
             guard child < heap.count else { return }

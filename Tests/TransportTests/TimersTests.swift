@@ -21,6 +21,23 @@ import Testing
         #expect(timers.earliest == nil)
     }
 
+    @Test func `entries that do not count any more are swept, and the others come in order`() {
+        let start = ContinuousClock.now
+        var random = SplitMix(state: 9)
+        let counting = Set(
+            (0..<100_000).filter { _ in Int.random(in: 0..<100, using: &random) == 0 })
+        var timers = Timers()
+        for index in 0..<100_000 {
+            let delay = Int.random(in: 0..<500, using: &random)
+            timers.add(.listener(index), at: start.advanced(by: .milliseconds(delay)))
+            timers.sweepIfDue { $0.token.listenerIndex.map(counting.contains) ?? true }
+        }
+        #expect(timers.count < 2 * counting.count + 1)
+        let due = timers.takeDue(at: start.advanced(by: .milliseconds(500)))
+        #expect(due.map(\.instant) == due.map(\.instant).sorted())
+        #expect(counting.isSubset(of: Set(due.compactMap(\.token.listenerIndex))))
+    }
+
     @Test func `a wait never ends before its deadline`() {
         #expect(Duration.nanoseconds(1).waitMilliseconds == 1)
         #expect(Duration.milliseconds(3).waitMilliseconds == 3)
