@@ -65,7 +65,9 @@ extension PolyakService {
             }
             limit = number
         }
-        let (sessions, hasMore) = store.list(after: request.query.first("after"), limit: limit)
+        let (sessions, hasMore) = store.list(
+            after: request.query.first("after"), prefix: request.identity.sessionPrefix,
+            limit: limit)
         var writer = JSONWriter()
         writer.beginObject()
         writer.key("sessions")

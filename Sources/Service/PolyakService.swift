@@ -10,20 +10,25 @@ public import Storage
 public final class PolyakService: RequestHandler {
     let limits: Limits
     let store: SessionStore
+    /// Nil where nobody has to say who they are.
+    let access: AccessControl?
     /// Nil where uploads by reference are not allowed.
     let localFiles: LocalFiles?
     let logger: Logger
 
     /// Finds the sessions again that a process before this one left.
     ///
-    /// - Parameter localFiles: the directory of the files that clients of this host may name
-    ///   instead of sending a model; nil allows none.
+    /// - Parameters:
+    ///   - access: who may use the service; nil: whoever reaches it.
+    ///   - localFiles: the directory of the files that clients of this host may name instead of
+    ///     sending a model; nil allows none.
     /// - Throws: `StorageError`, whose description says what to do.
     public init(
         limits: Limits, dataDirectory: String, runtimeDirectory: String,
-        localFiles: String? = nil, logger: Logger
+        access: AccessControl? = nil, localFiles: String? = nil, logger: Logger
     ) throws(StorageError) {
         self.limits = limits
+        self.access = access
         self.logger = logger
         if let localFiles {
             self.localFiles = try LocalFiles(directory: localFiles)
@@ -47,7 +52,8 @@ public final class PolyakService: RequestHandler {
 
     public func handle(_ head: RequestHead, exchange: any Exchange) -> BodyDisposition {
         do throws(Refusal) {
-            return try route(Request(head), exchange)
+            let identity = try identify(head)
+            return try route(Request(head, of: identity), exchange)
         } catch {
             exchange.respond(error.problem.response())
             return .discard

@@ -6,6 +6,7 @@ enum ProblemKind: String, CaseIterable {
     case malformedModel = "malformed-model"
     case malformedJSON = "malformed-json"
     case unknownParameter = "unknown-parameter"
+    case unauthenticated = "unauthenticated"
     case forbidden = "forbidden"
     case sessionNotFound = "session-not-found"
     case averageNotFound = "average-not-found"
@@ -44,6 +45,7 @@ enum ProblemKind: String, CaseIterable {
     var status: Int {
         switch self {
         case .malformedRequest, .malformedModel, .malformedJSON, .unknownParameter: 400
+        case .unauthenticated: 401
         case .forbidden: 403
         case .sessionNotFound, .averageNotFound, .tensorNotFound, .averagingNotStarted, .notFound:
             404
@@ -77,6 +79,7 @@ enum ProblemKind: String, CaseIterable {
         case .malformedModel: "The model's file is malformed"
         case .malformedJSON: "The body is not valid JSON"
         case .unknownParameter: "The query has a parameter that this resource does not take"
+        case .unauthenticated: "Nobody known sent the request"
         case .forbidden: "The request is not allowed"
         case .sessionNotFound: "There is no such session"
         case .averageNotFound: "The session has no such average"
@@ -101,7 +104,7 @@ enum ProblemKind: String, CaseIterable {
         case .layoutMismatch: "The model differs from the session's layout"
         case .nonFinite: "The averaged result would not be finite"
         case .idempotencyKeyReused: "The idempotency key was used for another request"
-        case .tooManyUploads: "Too many uploads wait in this session"
+        case .tooManyUploads: "Too many uploads are in progress"
         case .quotaExceeded: "A limit of the service is reached"
         case .headersTooLarge: "The header fields are too large"
         case .internalError: "The service failed"
@@ -127,10 +130,17 @@ enum ProblemKind: String, CaseIterable {
             "The body must be one JSON document (RFC 8259) in UTF-8 without duplicate names."
         case .unknownParameter:
             "Parameters are checked, so that a misspelt one is not ignored in silence."
+        case .unauthenticated:
+            "Send `Authorization: Bearer TOKEN`, once, with a token that the operator of the "
+                + "service made (`polyak token`), or use a client certificate that they entered. "
+                + "A token that is missing, unknown or withdrawn gets this same answer."
         case .forbidden:
-            "Files are named only by clients of this host, and only regular files that lie beneath "
-                + "the setting local-files, without a symbolic link on the way, or whose "
-                + "descriptor is passed. `detail` says what was wrong."
+            "The sender's role does not allow this (`read` is for GET, `train` for PUT and POST "
+                + "too, `admin` to DELETE sessions), or the session's name does not have their "
+                + "prefix, or a web page of another place sent the request, or a file was named "
+                + "that may not be read: only clients of this host name files, regular ones "
+                + "beneath the setting local-files without a symbolic link on the way, or pass "
+                + "their descriptors. `detail` says which."
         case .sessionNotFound: "Create it with PUT /v1/sessions/{session}, or check its name."
         case .averageNotFound: "`detail` lists the averages that the session has."
         case .tensorNotFound: "Tensor names are those of the uploaded model."

@@ -3,15 +3,17 @@ import HTTPWire
 /// A request that names a resource and a method of the API, its query checked.
 struct Request {
     let head: RequestHead
+    let identity: Identity
     let route: Route
     let query: QueryItems
 
     var method: String { head.method }
     var fields: HeaderFields { head.fields }
 
-    /// Checks in the order of http-api.md: path, method, query.
-    init(_ head: RequestHead) throws(Refusal) {
+    /// Checks in the order of http-api.md: path, method, what the sender may do, query.
+    init(_ head: RequestHead, of identity: Identity) throws(Refusal) {
         self.head = head
+        self.identity = identity
         guard let route = Route(path: head.path) else {
             throw Refusal(Request.notFound(head))
         }
@@ -25,6 +27,7 @@ struct Request {
                     "\(head.method.prefix(32)) is not allowed here; allowed are \(allowed)",
                     fields: [("Allow", allowed)]))
         }
+        try identity.authorize(head, for: route)
         guard let query = QueryItems(head.query) else {
             throw Refusal(
                 ProblemKind.malformedRequest.problem("the query is not valid percent-encoding"))

@@ -18,6 +18,12 @@ public struct Limits: Sendable, Equatable {
     /// Bytes of a chunked body's trailer section.
     public var trailerBytes = 8 * 1024
 
+    // MARK: Access
+
+    /// Lines of the token file: the digest of every request's token is compared with each, so that
+    /// a thousand cost a few microseconds.
+    public var identities = 1_000
+
     // MARK: Connections
 
     /// Open connections; beyond it new ones are accepted and closed at once.

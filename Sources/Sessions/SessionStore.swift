@@ -179,10 +179,15 @@ public final class SessionStore: Sendable {
     }
 
     /// Up to `limit` sessions after the name `after`, in byte order; and whether there are more.
-    public func list(after: String?, limit: Int) -> (sessions: [Session], hasMore: Bool) {
+    ///
+    /// - Parameter prefix: those whose names begin otherwise are left out; nil leaves out none.
+    public func list(
+        after: String?, prefix: String?, limit: Int
+    ) -> (sessions: [Session], hasMore: Bool) {
         let all = state.withLock { Array($0.sessions.values) }
         let rest = all.filter { session in
-            after.map { $0.utf8.lexicographicallyPrecedes(session.name.utf8) } ?? true
+            (after.map { $0.utf8.lexicographicallyPrecedes(session.name.utf8) } ?? true)
+                && (prefix.map { session.name.utf8.starts(with: $0.utf8) } ?? true)
         }
         let sorted = rest.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
         return (Array(sorted.prefix(limit)), sorted.count > limit)

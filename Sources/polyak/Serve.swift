@@ -21,6 +21,8 @@ struct Serve: ParsableCommand {
         let settings = reader.settings
         let logger = Self.logger(settings)
         logger.info("settings", metadata: reader.metadata)
+        var reloads: [ReloadAction] = []
+        let access = try Self.access(settings, &reloads)
 
         let service: PolyakService
         let server: Server
@@ -30,7 +32,7 @@ struct Serve: ParsableCommand {
             Self.reportMachine(settings, directories, logger)
             service = try PolyakService(
                 limits: settings.limits, dataDirectory: directories.data,
-                runtimeDirectory: directories.runtime,
+                runtimeDirectory: directories.runtime, access: access,
                 localFiles: settings.localFiles == Settings.off
                     ? nil : ServiceDirectories.absolute(settings.localFiles),
                 logger: logger)
@@ -43,7 +45,6 @@ struct Serve: ParsableCommand {
         let manager = ServiceManager(environment: environment)
         manager.ready()
 
-        let reloads: [ReloadAction] = []
         _ = StopSignals.wait { ReloadAction.run(reloads, logger) }
         logger.info(
             "stopping", metadata: ["grace": "\(Quantity.text(settings.limits.shutdownGrace))"])
@@ -57,6 +58,27 @@ struct Serve: ParsableCommand {
         }
         // As a shell reports a process that the signal killed.
         _exit(128 + StopSignals.wait {})
+    }
+
+    /// Who may use the service; nil: whoever reaches it.
+    private static func access(
+        _ settings: Settings, _ reloads: inout [ReloadAction]
+    ) throws -> AccessControl? {
+        guard settings.tokenFile != Settings.off else { return nil }
+        let file = TokenFile(path: settings.tokenFile, limits: settings.limits)
+        do throws(TokenFileError) {
+            let access = AccessControl(try file.read())
+            reloads.append(
+                ReloadAction(name: "token file") {
+                    let list = try file.read()
+                    access.replace(by: list)
+                    return "\(list.count) identities"
+                })
+            return access
+        } catch {
+            StandardError.write("polyak: \(error)\n")
+            throw ExitCode.validationFailure
+        }
     }
 
     private static func startServer(

@@ -2,7 +2,7 @@ import ServiceLimits
 
 extension Setting {
     /// Every setting there is, in the order of the reference file.
-    static let table: [Setting] = service + heads + connections + http2 + sessions
+    static let table: [Setting] = service + access + heads + connections + http2 + sessions
 
     private static let service = [
         Setting(
@@ -11,24 +11,33 @@ extension Setting {
         Setting(
             "allow-anonymous", .flag(\.allowAnonymous),
             """
-            Needed to listen on any but a loopback address or a Unix socket: whoever reaches the \
-            address may then read, change and delete every session.
+            Needed to listen without a token file on any but a loopback address or a Unix socket: \
+            whoever reaches the address may then read, change and delete every session. With a \
+            token file it changes nothing: everyone needs a token.
             """),
         Setting(
-            "runtime-directory", .directory(\.runtimeDirectory, none: Settings.automatic),
+            "token-file", .path(\.tokenFile, none: Settings.off),
+            """
+            Who may use the service, one a line: name:role:sha256-of-the-token, and \
+            :session-prefix behind it for one who sees only sessions named so. `polyak token` \
+            makes lines; SIGHUP reads the file again. off: whoever reaches the service may do \
+            everything.
+            """),
+        Setting(
+            "runtime-directory", .path(\.runtimeDirectory, none: Settings.automatic),
             """
             Where the averages lie while the service runs; memory (tmpfs) for speed. auto: \
             $RUNTIME_DIRECTORY (systemd), else /dev/shm/polyak-UID, else $XDG_RUNTIME_DIR/polyak, \
             else /tmp/polyak-UID.
             """),
         Setting(
-            "data-directory", .directory(\.dataDirectory, none: Settings.automatic),
+            "data-directory", .path(\.dataDirectory, none: Settings.automatic),
             """
             Where sessions are written so that they outlast the machine; on a disk. auto: \
             $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/polyak, else ~/.local/state/polyak.
             """),
         Setting(
-            "local-files", .directory(\.localFiles, none: Settings.off),
+            "local-files", .path(\.localFiles, none: Settings.off),
             """
             Trainers on this host may name files beneath this directory instead of sending a \
             model, and pass memfds over a Unix socket. Over loopback too, so not where a proxy on \
@@ -69,6 +78,12 @@ extension Setting {
         Setting(
             "trailer-bytes", .bytes(\.limits.trailerBytes, 0...1 << 20),
             "What may follow a chunked body's last chunk; it is read and ignored."),
+    ]
+
+    private static let access = [
+        Setting(
+            "identities", .count(\.limits.identities, 1...100_000),
+            "Lines of the token file. Each is compared with the token of every request.")
     ]
 
     private static let connections = [

@@ -10,7 +10,7 @@ extension Setting {
             [Quantity.text(bytesPerSecond: settings[keyPath: path])]
         case .duration(let path, _): [Quantity.text(settings[keyPath: path])]
         case .flag(let path): [String(settings[keyPath: path])]
-        case .choice(let path, _), .directory(let path, _): [settings[keyPath: path]]
+        case .choice(let path, _), .path(let path, _): [settings[keyPath: path]]
         case .addresses(let path): settings[keyPath: path]
         }
     }
@@ -43,7 +43,7 @@ extension Setting {
         case .choice(let path, let words):
             guard words.contains(text) else { return false }
             settings[keyPath: path] = text
-        case .directory(let path, _):
+        case .path(let path, _):
             guard !text.isEmpty, !text.utf8.contains(0) else { return false }
             settings[keyPath: path] = text
         case .addresses:

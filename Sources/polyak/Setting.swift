@@ -15,7 +15,7 @@ struct Setting: Sendable {
         case flag(any Path<Bool>)
         case choice(any Path<String>, [String])
         /// A path, or the word that stands for none.
-        case directory(any Path<String>, none: String)
+        case path(any Path<String>, none: String)
         case addresses(any Path<[String]>)
     }
 
@@ -58,7 +58,7 @@ struct Setting: Sendable {
         case .duration: "time: ms, s, m or h"
         case .flag: "a truth value"
         case .choice: "a word"
-        case .directory: "a path"
+        case .path: "a path"
         case .addresses: "an address, or a list of them"
         }
     }
@@ -76,7 +76,7 @@ struct Setting: Sendable {
             Quantity.text(range.lowerBound) + " to " + Quantity.text(range.upperBound)
         case .flag: "true, false"
         case .choice(_, let words): words.joined(separator: ", ")
-        case .directory(_, let none):
+        case .path(_, let none):
             "\(none), or a path; a relative one begins in the working directory"
         case .addresses: "1 to 16 of HOST:PORT, [IPV6]:PORT or unix:/PATH"
         }
@@ -86,7 +86,7 @@ struct Setting: Sendable {
     var allowed: String {
         switch kind {
         case .count, .bytes, .bytesPerSecond, .duration: "\(range) (\(unit))"
-        case .flag, .choice, .directory, .addresses: range
+        case .flag, .choice, .path, .addresses: range
         }
     }
 

@@ -5,7 +5,7 @@ struct Settings: Sendable, Equatable {
     /// The word that leaves a directory's choice to the command.
     static let automatic = "auto"
 
-    /// The word for a directory that is not wanted.
+    /// The word for a directory or file that is not wanted.
     static let off = "off"
 
     /// Where to listen: `HOST:PORT` or `unix:/path`.
@@ -15,6 +15,7 @@ struct Settings: Sendable, Equatable {
     var dataDirectory = Settings.automatic
     var runtimeDirectory = Settings.automatic
     var localFiles = Settings.off
+    var tokenFile = Settings.off
     /// Event loops; 0 is one for each processor.
     var lanes = 0
     var logLevel = "info"

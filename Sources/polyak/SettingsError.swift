@@ -9,7 +9,7 @@ enum SettingsError: Error, Equatable {
     case noValue(key: String, allowed: String, origin: Origin)
     /// A word on the command line that is neither a flag nor a flag's value.
     case strayWord(String)
-    /// An address that other machines reach, without `allow-anonymous`.
+    /// An address that other machines reach, with neither `token-file` nor `allow-anonymous`.
     case exposed(address: String, origin: Origin)
 }
 
@@ -32,8 +32,9 @@ extension SettingsError: CustomStringConvertible {
             "command line: '\(word)' is not a flag; settings are given as --key value"
         case .exposed(let address, let origin):
             "\(origin): listen is '\(address)', which other machines reach, and everyone there "
-                + "could change every session; allowed: 127.0.0.1, [::1] or unix:/PATH, "
-                + "or add --allow-anonymous"
+                + "could change every session; say who may with --token-file FILE (`polyak token` "
+                + "makes its lines), or listen on 127.0.0.1, [::1] or unix:/PATH, or add "
+                + "--allow-anonymous"
         }
     }
 }

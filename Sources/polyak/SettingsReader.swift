@@ -89,7 +89,7 @@ struct SettingsReader {
 
     /// Looks at what no setting can say alone. To be called when everything is read.
     mutating func checkTogether() {
-        guard !settings.allowAnonymous else { return }
+        guard !settings.allowAnonymous, settings.tokenFile == Settings.off else { return }
         for address in settings.listen where (try? ListenAddress(address))?.isLocal != true {
             problems.append(
                 .exposed(address: address, origin: origins["listen"] ?? .standard))

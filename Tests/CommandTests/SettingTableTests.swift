@@ -65,7 +65,7 @@ import Testing
         switch setting.kind {
         case .flag: return ["true"]
         case .choice(_, let words): return [words.first { [$0] != standard } ?? ""]
-        case .directory: return ["/somewhere/else"]
+        case .path: return ["/somewhere/else"]
         case .addresses: return ["127.0.0.1:1", "unix:/tmp/socket"]
         default:
             let inside = edges(of: setting).inside
@@ -92,7 +92,7 @@ import Testing
             return texts(low...high) { Quantity.text(.milliseconds($0)) }
         case .flag: return (["true", "false"], ["yes", "1", "TRUE"])
         case .choice(_, let words): return (words, ["", "loud", words.joined(separator: " ")])
-        case .directory(_, let none): return ([none, "/a", "b/c"], [""])
+        case .path(_, let none): return ([none, "/a", "b/c"], [""])
         case .addresses: return (["[::1]:0", "localhost:65535"], ["", "8080", "a:65536"])
         }
     }

@@ -4,9 +4,10 @@ import Testing
 @testable import Service
 
 @Suite struct ProblemTests {
-    /// http-api.md, "Errors", without what needs tokens, content codings or an overload.
+    /// http-api.md, "Errors", without what needs content codings or an overload.
     static let table: [(Int, [String])] = [
         (400, ["malformed-request", "malformed-model", "malformed-json", "unknown-parameter"]),
+        (401, ["unauthenticated"]), (403, ["forbidden"]),
         (404, ["session-not-found", "average-not-found", "tensor-not-found"]),
         (404, ["averaging-not-started", "not-found"]), (405, ["method-not-allowed"]),
         (406, ["not-acceptable"]), (408, ["request-timeout"]),

@@ -10,13 +10,17 @@ final class TestService {
     let service: PolyakService
     private let directory: String
 
-    init(_ limits: Limits = Limits()) throws {
+    /// - Parameter access: the text of a token file.
+    init(_ limits: Limits = Limits(), access: String? = nil) throws {
         let parent = FileManager.default.temporaryDirectory.path
         var template = Array("\(parent)/polyak-service-XXXXXX".utf8CString)
         directory = try #require(mkdtemp(&template).map { String(cString: $0) })
         service = try PolyakService(
             limits: limits, dataDirectory: directory + "/data",
             runtimeDirectory: directory + "/run",
+            access: try access.map {
+                AccessControl(try AccessList(parsing: $0, maximumCount: limits.identities))
+            },
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
@@ -31,10 +35,12 @@ final class TestService {
     @discardableResult
     func send(
         _ method: String, _ target: String, _ fields: [(String, String)] = [],
-        body: [UInt8]? = nil, length: BodyLength? = nil, chunk: Int = .max
+        body: [UInt8]? = nil, length: BodyLength? = nil, chunk: Int = .max,
+        from peer: Peer = .loopback
     ) -> Answer {
         let exchange = FakeExchange()
-        begin(method, target, fields, body: body, length: length, chunk: chunk, exchange)
+        begin(
+            method, target, fields, body: body, length: length, chunk: chunk, from: peer, exchange)
         return exchange.answered()
     }
 
@@ -52,7 +58,7 @@ final class TestService {
     func begin(
         _ method: String, _ target: String, _ fields: [(String, String)] = [],
         body: [UInt8]? = nil, length: BodyLength? = nil, chunk: Int = .max, expects: Bool = false,
-        _ exchange: FakeExchange
+        from peer: Peer = .loopback, _ exchange: FakeExchange
     ) -> (any BodySink)? {
         var headers = HeaderFields()
         for (name, value) in fields { headers.append(name: name, value: value) }
@@ -61,7 +67,7 @@ final class TestService {
             method: method, path: String(parts[0]),
             query: parts.count > 1 ? String(parts[1]) : nil, fields: headers,
             body: length ?? body.map { .known($0.count) } ?? .none, expectsContinue: expects,
-            peer: .loopback)
+            peer: peer)
         switch service.handle(head, exchange: exchange) {
         case .discard: return nil
         case .accept(let sink), .acceptLater(let sink):
