@@ -90,7 +90,7 @@ public struct AcceptHeader: Sendable {
                 let value = scanner.token() ?? scanner.quotedString()
             else { return nil }
             if name == "q", !sawQuality {
-                guard let quality = Self.quality(value) else { return nil }
+                guard let quality = QualityValue.thousandths(value) else { return nil }
                 range.quality = quality
                 sawQuality = true
             } else if !sawQuality {
@@ -99,23 +99,5 @@ public struct AcceptHeader: Sendable {
             scanner.skipWhitespace()
         }
         return range
-    }
-
-    /// `qvalue` of section 12.4.2 in thousandths: 0 or 1 with at most three decimals.
-    private static func quality(_ text: String) -> Int? {
-        let bytes = Array(text.utf8)
-        guard let first = bytes.first, first == Byte.zero || first == Byte.zero + 1 else {
-            return nil
-        }
-        var quality = Int(first - Byte.zero) * 1000
-        guard bytes.count > 1 else { return quality }
-        guard bytes[1] == Byte.dot, bytes.count <= 5 else { return nil }
-        var weight = 100
-        for byte in bytes[2...] {
-            guard Byte.isDigit(byte) else { return nil }
-            quality += Int(byte - Byte.zero) * weight
-            weight /= 10
-        }
-        return quality <= 1000 ? quality : nil
     }
 }

@@ -38,6 +38,14 @@ public protocol BodySink: AnyObject {
     /// (the wire has answered what can be answered). No call follows. Not called after `finish`,
     /// nor when this side answered before the body's end.
     func abort(_ reason: BodyAbort)
+    /// Whether what still comes is looked at. When it is not, whoever decodes the body for this
+    /// sink may leave that, and give it nothing more before `finish`.
+    var wantsBody: Bool { get }
+}
+
+extension BodySink {
+    /// Most look at every byte.
+    public var wantsBody: Bool { true }
 }
 
 /// Why a body will not be completed.
@@ -57,12 +65,14 @@ public protocol Exchange: AnyObject, Sendable {
     /// Gives the final answer. The first call counts; later ones, and one after the client has
     /// gone, do nothing.
     func respond(_ response: Response)
-    /// Continues a body that its sink paused. Harmless when it is not paused.
+    /// Continues a body that its sink paused. Harmless when it is not paused. A sink may call this
+    /// inside `receive`, before it pauses: the body goes on after the lane's other work.
     func resumeBody()
     /// The body's turn has come and all of it is wanted: an HTTP/2 stream gets its large window
     /// (`Limits.streamWindow`). Over HTTP/1.1 it does nothing.
     func widenWindow()
-    /// Continues a response whose source said `wait`. Harmless when it does not wait.
+    /// Continues a response whose source said `wait`. Harmless when it does not wait. A source may
+    /// call this inside `produce`, before it says so: it is asked after the lane's other work.
     func resumeResponse()
     /// Gives up the answer, wherever it stands: the connection (HTTP/2: the stream) is reset, and
     /// every slice of it is let go of. Does nothing once the answer's last byte was written.

@@ -29,8 +29,8 @@ public struct Problem: Sendable {
     /// The answer that carries this problem.
     public func response() -> Response {
         Response(
-            status: status, fields: [("Content-Type", "application/problem+json")] + fields,
-            body: .bytes(Array(json().utf8)))
+            text: Array(json().utf8), contentType: "application/problem+json", status: status,
+            fields: fields)
     }
 
     /// `text` as a JSON string, quotes included (RFC 8259 section 7).

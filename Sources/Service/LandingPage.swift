@@ -4,17 +4,15 @@ import HTTPWire
 enum LandingPage {
     static var response: Response {
         Response(
-            status: 200,
+            text: Array(html.utf8), contentType: "text/html; charset=utf-8", status: 200,
             fields: [
-                ("Content-Type", "text/html; charset=utf-8"),
                 // Nothing is loaded, run, framed or sent from this page.
                 (
                     "Content-Security-Policy",
                     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
                 ),
                 ("X-Content-Type-Options", "nosniff"),
-            ],
-            body: .bytes(Array(html.utf8)))
+            ])
     }
 
     private static let html = """

@@ -25,7 +25,9 @@ struct ModelRepresentation {
 
     private(set) var model: PublishedModel
     let contentType: String
-    let etag: EntityTag
+    private(set) var etag: EntityTag
+    /// How it is sent; nil: as it is.
+    private(set) var coding: ContentCoding?
     let segments: [Segment]
     let byteCount: Int
 
@@ -79,16 +81,39 @@ struct ModelRepresentation {
             offset: model.headerByteCount + entry.byteOffset, count: entry.stored.byteCount)
     }
 
+    /// The same under a content coding, which is another representation with another tag (RFC 9110
+    /// section 8.8.3.3).
+    func coded(_ coding: ContentCoding?) -> ModelRepresentation {
+        guard let coding else { return self }
+        var coded = self
+        coded.coding = coding
+        coded.etag = EntityTag("\(etag.opaque)-\(coding.rawValue)")
+        return coded
+    }
+
+    /// All of it, coded as it is sent.
+    func codedBody(_ coding: ContentCoding, of exchange: any Exchange) -> ResponseBody {
+        let source = RepresentationSource(read(0..<byteCount, of: exchange), 0..<byteCount)
+        return .stream(
+            length: nil, DeflatingSource(source, coding: coding, exchange: exchange))
+    }
+
     /// The bytes in `range` as the body of the response that `exchange` gives now: one slice where
     /// they lie in the file as they are.
     func body(_ range: Range<Int>, of exchange: any Exchange) -> ResponseBody {
         if range.isEmpty { return .empty }
-        var sent = self
-        sent.model = model.read(byteCount: range.count) { exchange.failResponse() }
+        let sent = read(range, of: exchange)
         if segments.count == 1, case .file(let offset, _) = segments[0] {
             return .slice(sent.model.slice(offset: offset + range.lowerBound, count: range.count))
         }
         return .stream(length: range.count, RepresentationSource(sent, range))
+    }
+
+    /// The same with a pin of the response's own, which an upload that waits for it can drop.
+    private func read(_ range: Range<Int>, of exchange: any Exchange) -> ModelRepresentation {
+        var read = self
+        read.model = model.read(byteCount: range.count) { exchange.failResponse() }
+        return read
     }
 }
 

@@ -5,29 +5,33 @@ import Sessions
 // The trainer's own weights, kept while it validates with the average.
 
 extension PolyakService {
+    /// Weights that come under a content coding are kept decoded: whoever asks for them need not
+    /// know how they were sent.
     func putCached(
         in name: String, _ request: Request, _ exchange: any Exchange
     ) throws(Refusal) -> BodyDisposition {
         let session = try refusing { () throws(SessionError) in try store.session(name) }
         try request.checkQuery()
         let trainer = try request.trainer()
+        let coding = try contentCoding(request)
         try checkHasBody(request)
-        try checkLength(request, limit: limits.modelBytes, "cached weights")
+        try checkLength(request, coding, limit: limits.modelBytes, "cached weights")
         try checkRunning()
         let contentType = request.fields.first("content-type") ?? "application/octet-stream"
         let writer = try refusing { () throws(SessionError) in
             try session.beginCached(contentType: contentType)
         }
-        return .accept(
-            CachedSink(writer, limit: limits.modelBytes, exchange: exchange) { writer in
-                session.storeCached(writer, for: trainer) { result in
-                    switch result {
-                    case .success(let isNew):
-                        exchange.respond(Response(status: isNew ? 201 : 200))
-                    case .failure(let error): exchange.respond(Problem(error).response())
-                    }
+        let sink = CachedSink(writer, limit: limits.modelBytes, exchange: exchange) { writer in
+            session.storeCached(writer, for: trainer) { result in
+                switch result {
+                case .success(let isNew):
+                    exchange.respond(Response(status: isNew ? 201 : 200))
+                case .failure(let error): exchange.respond(Problem(error).response())
                 }
-            })
+            }
+        }
+        return .accept(
+            decoding(coding, into: sink, limit: limits.modelBytes, "cached weights", exchange))
     }
 
     func dropCached(
@@ -40,19 +44,26 @@ extension PolyakService {
         }
     }
 
-    func cached(in name: String, _ request: Request) throws(Refusal) -> Response {
+    func cached(
+        in name: String, _ request: Request, _ exchange: any Exchange
+    ) throws(Refusal) -> Response {
         let session = try refusing { () throws(SessionError) in try store.session(name) }
         try request.checkQuery()
         let trainer = try request.trainer()
         let file = try refusing { () throws(SessionError) in
             try session.cachedFile(of: trainer)
         }
+        var fields = [("Content-Type", file.contentType), ("Vary", "Accept-Encoding")]
+        if let coding = request.requiredCoding {
+            fields.append(("Content-Encoding", coding.rawValue))
+            let source = DeflatingSource(CachedSource(file), coding: coding, exchange: exchange)
+            return Response(status: 200, fields: fields, body: .stream(length: nil, source))
+        }
         let slice = FileSlice(
             fileDescriptor: file.fileDescriptor, mapping: nil, offset: 0, count: file.byteCount,
             pin: CachedPin(file))
         return Response(
-            status: 200, fields: [("Content-Type", file.contentType)],
-            body: file.byteCount == 0 ? .empty : .slice(slice))
+            status: 200, fields: fields, body: file.byteCount == 0 ? .empty : .slice(slice))
     }
 }
 
@@ -66,6 +77,25 @@ private final class CachedPin: SlicePin {
 
     func sent() {}
     func abandoned() {}
+}
+
+/// Reads a cached file piece by piece, for who cannot have it as it is. Used on the connection's
+/// lane only.
+private final class CachedSource: BodySource {
+    private let file: CachedFile
+    private var position = 0
+
+    init(_ file: CachedFile) {
+        self.file = file
+    }
+
+    func produce(upTo count: Int, into buffer: inout [UInt8]) -> BodyPart {
+        guard position < file.byteCount else { return .end }
+        guard let bytes = file.read(from: position, upTo: count) else { return .fail }
+        buffer += bytes
+        position += bytes.count
+        return .bytes
+    }
 }
 
 /// Writes a body to a cached file. Used on the connection's lane only.

@@ -66,7 +66,7 @@ extension PolyakService {
             throw Refusal(error)
         }
         try request.checkQuery()
-        let representation = try choose(model)
+        let representation = try choose(model).coded(request.requiredCoding)
         let decision = request.decision(on: representation)
         if decision == .notModified, let seconds = PreferHeader.wait(request.fields.list("prefer")),
             seconds > 0, !store.isStopping
@@ -79,7 +79,7 @@ extension PolyakService {
                     let model = try refusing { () throws(SessionError) in
                         try session.model(of: average)
                     }
-                    let representation = try choose(model)
+                    let representation = try choose(model).coded(request.requiredCoding)
                     return answer(
                         representation, request.decision(on: representation), request, exchange,
                         waited: true)
@@ -108,7 +108,7 @@ extension PolyakService {
             ("Polyak-Revision", String(model.revision)),
             ("Polyak-Average-Counter", String(model.count)),
             ("Cache-Control", "no-cache"),
-            ("Vary", "Accept"),
+            ("Vary", "Accept, Accept-Encoding"),
         ]
         if waited { fields.append(("Preference-Applied", "wait")) }
         switch decision {
@@ -119,6 +119,13 @@ extension PolyakService {
             ).response()
         case .proceed(let honorsRange):
             fields.append(("Content-Type", representation.contentType))
+            if let coding = representation.coding {
+                fields.append(("Content-Encoding", coding.rawValue))
+                fields.append(("Accept-Ranges", "none"))
+                return Response(
+                    status: 200, fields: fields,
+                    body: representation.codedBody(coding, of: exchange))
+            }
             fields.append(("Accept-Ranges", "bytes"))
             let range =
                 honorsRange ? request.fields.list("range") : nil
@@ -158,6 +165,13 @@ extension Refusal {
 }
 
 extension Request {
+    /// The coding of what gains nothing from one: models are sent plain unless the client refuses
+    /// that in so many words.
+    var requiredCoding: ContentCoding? {
+        guard fields.contains("accept-encoding") else { return nil }
+        return AcceptEncoding.required(by: fields.list("accept-encoding"))
+    }
+
     func decision(on representation: ModelRepresentation) -> Conditions.Decision {
         Conditions.evaluate(fields, method: method, current: representation.etag)
     }

@@ -10,7 +10,7 @@ extension PolyakService {
         _ name: String, _ request: Request, _ exchange: any Exchange
     ) throws(Refusal) -> BodyDisposition {
         try request.checkQuery()
-        try checkIdentityCoding(request)
+        let coding = try contentCoding(request)
         guard ResourceName.isValid(name) else {
             throw Refusal(
                 .invalidSettings(
@@ -18,10 +18,10 @@ extension PolyakService {
                     allowed: ResourceName.allowed))
         }
         if request.head.body == .none { throw Refusal(Self.noSettings) }
-        try checkLength(request, limit: limits.jsonBytes, "the settings")
+        try checkLength(request, coding, limit: limits.jsonBytes, "the settings")
         return .accept(
-            CollectingSink(limit: limits.jsonBytes, what: "the settings", exchange: exchange) {
-                bytes in self.create(name, from: bytes, exchange)
+            collecting(coding, "the settings", exchange) { bytes in
+                self.create(name, from: bytes, exchange)
             })
     }
 
@@ -100,14 +100,14 @@ extension PolyakService {
     ) throws(Refusal) -> BodyDisposition {
         let session = try refusing { () throws(SessionError) in try store.session(name) }
         try request.checkQuery()
-        try checkIdentityCoding(request)
+        let coding = try contentCoding(request)
         try checkHasBody(request)
-        try checkLength(request, limit: limits.jsonBytes, "a report")
+        try checkLength(request, coding, limit: limits.jsonBytes, "a report")
         try checkRunning()
         let key = try request.idempotencyKey()
         return .accept(
-            CollectingSink(limit: limits.jsonBytes, what: "a report", exchange: exchange) {
-                bytes in self.report(bytes, key, to: session, request, exchange)
+            collecting(coding, "a report", exchange) { bytes in
+                self.report(bytes, key, to: session, request, exchange)
             })
     }
 
@@ -129,6 +129,17 @@ extension PolyakService {
         } catch {
             exchange.respond(error.problem.response())
         }
+    }
+
+    /// Takes a JSON body.
+    private func collecting(
+        _ coding: ContentCoding?, _ what: String, _ exchange: any Exchange,
+        complete: @escaping ([UInt8]) -> Void
+    ) -> any BodySink {
+        let limit = limits.jsonBytes
+        let sink = CollectingSink(
+            limit: limit, what: what, exchange: exchange, complete: complete)
+        return decoding(coding, into: sink, limit: limit, what, exchange)
     }
 
     private func readJSON(_ bytes: [UInt8]) throws(Refusal) -> JSONValue {
@@ -161,27 +172,11 @@ extension PolyakService {
 
     // MARK: Checks of the head
 
-    /// Content codings are not understood yet: a coded body must not be taken for a plain one.
-    func checkIdentityCoding(_ request: Request) throws(Refusal) {
-        if let coding = request.fields.list("content-encoding"), coding.lowercased() != "identity" {
-            throw Refusal(
-                ProblemKind.unsupportedFormat.problem(
-                    "Content-Encoding \(coding.prefix(64)) is not supported: send the body plain",
-                    fields: [("Accept-Encoding", "identity")]))
-        }
-    }
-
     func checkHasBody(_ request: Request) throws(Refusal) {
         if request.head.body == .none {
             throw Refusal(
                 ProblemKind.lengthRequired.problem(
                     "the request has neither Content-Length nor Transfer-Encoding: chunked"))
-        }
-    }
-
-    func checkLength(_ request: Request, limit: Int, _ what: String) throws(Refusal) {
-        if case .known(let length) = request.head.body, length > limit {
-            throw Refusal(.tooLarge(limit: limit, what))
         }
     }
 

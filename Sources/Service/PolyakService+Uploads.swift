@@ -16,48 +16,49 @@ extension PolyakService {
         let trainer = try request.trainer()
         let step = try self.step(request)
         try checkWeight(request)
+        let coding = try contentCoding(request)
         try checkModelType(request)
         try checkHasBody(request)
         if isByReference {
-            try checkLength(request, limit: limits.jsonBytes, "a file's name")
+            try checkLength(request, coding, limit: limits.jsonBytes, "a file's name")
         } else {
-            try checkLength(request, limit: limits.modelBytes, "a model")
+            try checkLength(request, coding, limit: limits.modelBytes, "a model")
         }
         try checkRunning()
         let key = try request.idempotencyKey()
-        var bodyByteCount: Int?
-        if case .known(let length) = request.head.body { bodyByteCount = length }
         let upload = UploadRequest(
             trainer: trainer, step: step, idempotencyKey: key,
             fingerprintHead: key == nil ? "" : request.fingerprintHead,
-            bodyByteCount: bodyByteCount)
+            bodyByteCount: decodedLength(request, coding))
         let admission = session.admit(upload, client: UploadExchange(exchange))
-        return try begin(admission, request, upload, exchange)
+        return try begin(admission, request, coding, upload, exchange)
     }
 
     private func begin(
-        _ admission: UploadAdmission, _ request: Request, _ upload: UploadRequest,
-        _ exchange: any Exchange
+        _ admission: UploadAdmission, _ request: Request, _ coding: ContentCoding?,
+        _ upload: UploadRequest, _ exchange: any Exchange
     ) throws(Refusal) -> BodyDisposition {
         switch admission {
         case .refused(let error): throw Refusal(error)
         case .answered(let answer), .notStarted(let answer):
             return answerWithoutBody(.json(answer), request, exchange)
         case .compare(let fingerprint, let recorded):
-            return try compare(fingerprint, recorded, request, upload, exchange)
+            return try compare(fingerprint, recorded, request, coding, upload, exchange)
         case .admitted(let admitted) where request.mediaType == PolyakService.referenceType:
+            let sink = ReferenceSink(
+                admitted, files: localFiles, limits: limits, exchange: exchange,
+                needsDigest: upload.idempotencyKey != nil)
             return .accept(
-                ReferenceSink(
-                    admitted, files: localFiles, limits: limits, exchange: exchange,
-                    needsDigest: upload.idempotencyKey != nil))
+                decoding(coding, into: sink, limit: limits.jsonBytes, "a file's name", exchange))
         case .admitted(let admitted):
             let digest = upload.idempotencyKey.map { _ in
                 BodyDigest(limit: limits.fingerprintBytes)
             }
+            let sink = UploadSink(
+                admitted, exchange: exchange, digest: digest,
+                sniffs: request.mediaType != PolyakService.modelTypes[0])
             return .accept(
-                UploadSink(
-                    admitted, exchange: exchange, digest: digest,
-                    sniffs: request.mediaType != PolyakService.modelTypes[0]))
+                decoding(coding, into: sink, limit: limits.modelBytes, "a model", exchange))
         }
     }
 
@@ -75,9 +76,12 @@ extension PolyakService {
     }
 
     /// The idempotency key is known: the recorded answer, if it is the same request.
+    ///
+    /// It is the decoded body that is compared: gzip notes the time in what it makes, so a client
+    /// that codes the same model again sends other bytes.
     private func compare(
         _ known: RequestFingerprint, _ recorded: [UInt8], _ request: Request,
-        _ upload: UploadRequest, _ exchange: any Exchange
+        _ coding: ContentCoding?, _ upload: UploadRequest, _ exchange: any Exchange
     ) throws(Refusal) -> BodyDisposition {
         let reused = Refusal(.idempotencyKeyReused(key: upload.idempotencyKey ?? ""))
         guard known.head == upload.fingerprintHead else { throw reused }
@@ -85,10 +89,11 @@ extension PolyakService {
             guard known.body == .length(length) else { throw reused }
             return answerWithoutBody(.json(recorded), request, exchange)
         }
+        let sink = DigestSink(limit: limits.fingerprintBytes) { body in
+            exchange.respond(body == known.body ? .json(recorded) : reused.problem.response())
+        }
         return .accept(
-            DigestSink(limit: limits.fingerprintBytes) { body in
-                exchange.respond(body == known.body ? .json(recorded) : reused.problem.response())
-            })
+            decoding(coding, into: sink, limit: limits.modelBytes, "a model", exchange))
     }
 
     // MARK: The head
@@ -122,7 +127,6 @@ extension PolyakService {
     }
 
     private func checkModelType(_ request: Request) throws(Refusal) {
-        try checkIdentityCoding(request)
         if request.mediaType == PolyakService.referenceType {
             guard localFiles == nil else { return }
             throw Refusal(

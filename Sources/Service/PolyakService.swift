@@ -51,6 +51,7 @@ public final class PolyakService: RequestHandler {
     }
 
     public func handle(_ head: RequestHead, exchange: any Exchange) -> BodyDisposition {
+        let exchange = CodingExchange.around(exchange, head.fields)
         do throws(Refusal) {
             let identity = try identify(head)
             return try route(Request(head, of: identity), exchange)
@@ -83,7 +84,7 @@ public final class PolyakService: RequestHandler {
             }
         case .cached(let session) where request.method == "DELETE":
             try dropCached(in: session, request, exchange)
-        case .cached(let session): exchange.respond(try cached(in: session, request))
+        case .cached(let session): exchange.respond(try cached(in: session, request, exchange))
         case .page: exchange.respond(LandingPage.response)
         case .live: exchange.respond(.text("ok\n"))
         case .ready: exchange.respond(try ready(request))

@@ -5,6 +5,7 @@ enum ProblemKind: String, CaseIterable {
     case malformedRequest = "malformed-request"
     case malformedModel = "malformed-model"
     case malformedJSON = "malformed-json"
+    case malformedEncoding = "malformed-encoding"
     case unknownParameter = "unknown-parameter"
     case unauthenticated = "unauthenticated"
     case forbidden = "forbidden"
@@ -44,7 +45,9 @@ enum ProblemKind: String, CaseIterable {
 
     var status: Int {
         switch self {
-        case .malformedRequest, .malformedModel, .malformedJSON, .unknownParameter: 400
+        case .malformedRequest, .malformedModel, .malformedJSON, .malformedEncoding,
+            .unknownParameter:
+            400
         case .unauthenticated: 401
         case .forbidden: 403
         case .sessionNotFound, .averageNotFound, .tensorNotFound, .averagingNotStarted, .notFound:
@@ -78,6 +81,7 @@ enum ProblemKind: String, CaseIterable {
         case .malformedRequest: "The request is malformed"
         case .malformedModel: "The model's file is malformed"
         case .malformedJSON: "The body is not valid JSON"
+        case .malformedEncoding: "The body's content coding is damaged"
         case .unknownParameter: "The query has a parameter that this resource does not take"
         case .unauthenticated: "Nobody known sent the request"
         case .forbidden: "The request is not allowed"
@@ -128,6 +132,11 @@ enum ProblemKind: String, CaseIterable {
                 + "it was folded. Write the file again with the format's own library."
         case .malformedJSON:
             "The body must be one JSON document (RFC 8259) in UTF-8 without duplicate names."
+        case .malformedEncoding:
+            "The body is not what Content-Encoding says: other bytes, a wrong checksum, an end too "
+                + "early, or more behind the end. Nothing of it was kept. gzip is RFC 1952, "
+                + "deflate the zlib format of RFC 1950; without Content-Encoding the body is read "
+                + "as it is."
         case .unknownParameter:
             "Parameters are checked, so that a misspelt one is not ignored in silence."
         case .unauthenticated:
@@ -160,10 +169,13 @@ enum ProblemKind: String, CaseIterable {
         case .inProgress: "Wait as `Retry-After` says, then send the request again."
         case .lengthRequired: "Send Content-Length, or Transfer-Encoding: chunked."
         case .preconditionFailed: "The average has changed: read it again without If-Match."
-        case .tooLarge: "`limit` gives the bound in bytes. The operator can raise it."
+        case .tooLarge:
+            "`limit` gives the bound in bytes, of a coded body that of its decoded bytes, or how "
+                + "many times its coded size that may be. The operator can raise it."
         case .uriTooLong: "Shorten the path or the query."
         case .unsupportedFormat:
-            "Send safetensors. A PyTorch file is converted with safetensors.torch.save_file("
+            "Send safetensors, plain or under Content-Encoding gzip or deflate. A PyTorch file is "
+                + "converted with safetensors.torch.save_file("
                 + "model.state_dict(), \"model.safetensors\")."
         case .rangeNotSatisfiable: "`Content-Range` gives the representation's length."
         case .expectationFailed: "Only Expect: 100-continue is known."

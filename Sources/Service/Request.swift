@@ -103,12 +103,10 @@ struct Request {
 extension Response {
     static func text(_ text: String, status: Int = 200) -> Response {
         Response(
-            status: status, fields: [("Content-Type", "text/plain; charset=utf-8")],
-            body: .bytes(Array(text.utf8)))
+            text: Array(text.utf8), contentType: "text/plain; charset=utf-8", status: status)
     }
 
     static func json(_ bytes: [UInt8], status: Int = 200) -> Response {
-        Response(
-            status: status, fields: [("Content-Type", "application/json")], body: .bytes(bytes))
+        Response(text: bytes, contentType: "application/json", status: status)
     }
 }

@@ -40,6 +40,8 @@ final class UploadSink: BodySink {
         return taken
     }
 
+    var wantsBody: Bool { upload.wantsBody }
+
     func finish() { upload.finish(fingerprint: digest?.finish()) }
 
     func abort(_ reason: BodyAbort) { upload.abort() }
@@ -47,6 +49,10 @@ final class UploadSink: BodySink {
     /// Formats that users try and that are not read, by their first bytes.
     private static func foreignFormat(_ bytes: UnsafeRawBufferPointer) -> String? {
         guard bytes.count >= 8 else { return nil }
+        // Where a safetensors header begins, gzip has flags.
+        if bytes.starts(with: [0x1F, 0x8B, 0x08]), bytes.dropFirst(8).first != UInt8(ascii: "{") {
+            return "gzip without Content-Encoding: gzip"
+        }
         // A safetensors length never uses the upper four of its eight bytes.
         guard bytes[4..<8].contains(where: { $0 != 0 }) else { return nil }
         if bytes.starts(with: [0x50, 0x4B, 0x03, 0x04]) { return "a ZIP archive (.npz or .pt)" }

@@ -74,6 +74,10 @@ public struct Limits: Sendable, Equatable {
     public var modelBytes = 64 * 1024 * 1024 * 1024
     /// Bytes of a safetensors header: the format allows 100,000,000; 300 tensors need 30 kB.
     public var modelHeaderBytes = 16 * 1024 * 1024
+    /// How many bytes a byte of a gzip or deflate body may decode to, beyond the first 4 MiB.
+    /// Weights reach 1.1 to 2, weights of which 99 % are zero 50 to 80; what only zeros reach
+    /// (1,030) is nearly always made to harm.
+    public var inflationRatio = 100
     /// Tensors in one model.
     public var tensors = 100_000
     /// Uploads and reports waiting in one session's queue; beyond it 429.

@@ -57,6 +57,25 @@ public final class CachedFile: Sendable {
         "\(directory)/cached.\(number)"
     }
 
+    /// Up to `count` bytes from `position` on, which must lie within the file; nil when they cannot
+    /// be read.
+    public func read(from position: Int, upTo count: Int) -> [UInt8]? {
+        let wanted = min(count, byteCount - position)
+        var bytes = [UInt8](repeating: 0, count: wanted)
+        var done = 0
+        while done < wanted {
+            let read = bytes.withUnsafeMutableBytes {
+                pread(
+                    fileDescriptor, $0.baseAddress.map { $0 + done }, wanted - done,
+                    off_t(position + done))
+            }
+            if read < 0 && errno == EINTR { continue }
+            guard read > 0 else { return nil }
+            done += read
+        }
+        return bytes
+    }
+
     /// Removes the file's name.
     func discard() { unlink(path) }
 }

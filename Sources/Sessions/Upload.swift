@@ -112,6 +112,14 @@ public final class Upload: @unchecked Sendable, Turn {
         return taken
     }
 
+    /// Whether the body is still looked at. On the lane.
+    public var wantsBody: Bool {
+        switch phase {
+        case .waiting, .readingHeader, .working, .folding: true
+        case .dropping, .ended: false
+        }
+    }
+
     private func take(_ chunk: UnsafeRawBufferPointer) -> Int {
         switch phase {
         case .waiting: return stage(chunk) ? chunk.count : 0

@@ -166,6 +166,13 @@ extension Setting {
             "model-header-bytes", .bytes(\.limits.modelHeaderBytes, 64...100_000_000),
             "A safetensors header: 300 tensors need 30 kB, the format allows 100,000,000 bytes."),
         Setting(
+            "inflation-ratio", .count(\.limits.inflationRatio, 1...1100),
+            """
+            How many bytes a byte of a gzip or deflate body may decode to, beyond the first 4MiB. \
+            Weights reach 2 at most, unless nearly all are zero; 1100 allows all there is. Beyond \
+            it 413.
+            """),
+        Setting(
             "tensors", .count(\.limits.tensors, 1...10_000_000),
             "Tensors of one model."),
         Setting(

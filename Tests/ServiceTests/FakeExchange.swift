@@ -13,11 +13,12 @@ final class FakeExchange: Exchange {
     }
 
     private let state = Mutex(State())
+    private let responseResumes = Atomic<Int>(0)
     private let arrival = DispatchSemaphore(value: 0)
 
     func respond(_ response: Response) {
         // Read at once: only the answer's pins keep the bytes.
-        let answer = Answer(response)
+        let answer = Answer(response) { self.responseResumes.exchange(0, ordering: .relaxed) > 0 }
         state.withLock { $0.answer = $0.answer ?? answer }
         arrival.signal()
     }
@@ -27,7 +28,7 @@ final class FakeExchange: Exchange {
         arrival.signal()
     }
 
-    func resumeResponse() {}
+    func resumeResponse() { responseResumes.add(1, ordering: .relaxed) }
 
     func failResponse() {}
 
@@ -88,7 +89,8 @@ struct Answer: Sendable {
     /// The body is a range of a file.
     var isSlice = false
 
-    init(_ response: Response) {
+    /// - Parameter resumed: whether the response was resumed since it was asked last.
+    init(_ response: Response, resumed: () -> Bool = { false }) {
         status = response.status
         fields = response.fields
         body = []
@@ -103,7 +105,7 @@ struct Answer: Sendable {
             body = Answer.read(slice)
         case .stream(let length, let source):
             announced = length
-            body = Answer.read(source)
+            body = Answer.read(source, resumed)
         }
     }
 
@@ -119,12 +121,14 @@ struct Answer: Sendable {
         return bytes
     }
 
-    private static func read(_ source: any BodySource) -> [UInt8] {
+    private static func read(_ source: any BodySource, _ resumed: () -> Bool) -> [UInt8] {
         var bytes: [UInt8] = []
         while true {
             // Small pieces, so that tensors are cut.
             switch source.produce(upTo: 5, into: &bytes) {
             case .bytes: break
+            // What codes as it goes asks to go on, after the others' turn.
+            case .wait where resumed(): break
             case .slice(let slice): bytes += read(slice)
             case .end: return bytes
             case .wait, .fail:

@@ -72,9 +72,10 @@ import Testing
             let answer = service.send("POST", path, [("Content-Type", type)], body: model(1))
             #expect(answer.problem == "unsupported-format", "\(type)")
         }
-        for coding in ["gzip", "identity, gzip", "br"] {
+        for coding in ["br", "identity, compress", "gzip, gzip", "gzip;q=1"] {
             let answer = service.send("POST", path, [("Content-Encoding", coding)], body: [])
             #expect(answer.problem == "unsupported-format", "\(coding)")
+            #expect(answer["accept-encoding"] == "gzip, deflate")
         }
         let plain = [("Content-Encoding", "identity")]
         #expect(service.send("POST", path, plain, body: model(1)).status == 200)
