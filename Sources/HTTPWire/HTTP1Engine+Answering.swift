@@ -58,6 +58,18 @@ extension HTTP1Engine {
         }
     }
 
+    /// What a client is answered that sends plain HTTP where TLS is spoken; the connection is then
+    /// to be closed.
+    public static var refusalOfPlainText: [UInt8] {
+        let response = WireError.plainTextUnderTLS.problem.response()
+        var bytes: [UInt8] = []
+        var date = HTTPDate()
+        guard case .bytes(let body) = response.body else { return [] }
+        bytes.appendHead(
+            of: response, framing: .length(body.count), connection: .close, date: date.now())
+        return bytes + body
+    }
+
     private static func output(of ending: Ending) -> EngineOutput {
         switch ending {
         case .close: .close

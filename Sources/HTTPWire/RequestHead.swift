@@ -55,11 +55,17 @@ public struct Peer: Sendable, Equatable {
     /// The names in the certificate that the client proved to own and that was verified: DNS
     /// names of the subject's alternative names, else the common name. Empty without one.
     public var certificateNames: [String]
+    /// What was agreed to be spoken (ALPN); nil when nothing was said about it.
+    public var applicationProtocol: ApplicationProtocol?
 
-    public init(place: Place, isEncrypted: Bool = false, certificateNames: [String] = []) {
+    public init(
+        place: Place, isEncrypted: Bool = false, certificateNames: [String] = [],
+        applicationProtocol: ApplicationProtocol? = nil
+    ) {
         self.place = place
         self.isEncrypted = isEncrypted
         self.certificateNames = certificateNames
+        self.applicationProtocol = applicationProtocol
     }
 
     /// A plain connection from this host.

@@ -27,6 +27,7 @@ enum WireError: Error, Equatable {
     case trailersTooLarge
     case headTimedOut
     case bodyTimedOut
+    case plainTextUnderTLS
 }
 
 extension WireError {
@@ -89,6 +90,7 @@ extension WireError {
         case .chunkExtensionTooLong: "A chunk's extension is longer than the service reads."
         case .headTimedOut: "The head did not arrive in time."
         case .bodyTimedOut: "The body came too slowly."
+        case .plainTextUnderTLS: "This port speaks HTTPS. Begin the URL with https://."
         case .requestLineTooLong, .unknownExpectation, .unsupportedTransferCoding,
             .unsupportedVersion:
             ""

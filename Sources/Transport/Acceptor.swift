@@ -54,7 +54,7 @@ final class Acceptor: @unchecked Sendable {
         }
         switch outcome {
         case .done(let fd):
-            hand(Int32(fd), peer: listener.address.isUnix ? .unixSocket : address.peer)
+            hand(Int32(fd), listener, peer: address.peer)
             return true
         case .again:
             return false
@@ -67,7 +67,7 @@ final class Acceptor: @unchecked Sendable {
         }
     }
 
-    private func hand(_ fd: Int32, peer: Peer) {
+    private func hand(_ fd: Int32, _ listener: Listener, peer: Peer) {
         let open = lanes.reduce(0) { $0 + $1.load.connections }
         guard open < home.settings.limits.connections else {
             close(fd)
@@ -77,10 +77,12 @@ final class Acceptor: @unchecked Sendable {
         for lane in lanes where lane.load.isLighter(than: choice.load) { choice = lane }
         // Counted here, so that the next connection of this turn sees it.
         choice.load.addConnection()
+        let peer = listener.address.isUnix ? .unixSocket : peer
+        let tls = listener.address.isEncrypted ? home.settings.tls?.context : nil
         if choice === home {
-            home.adopt(fd, peer: peer)
+            home.adopt(fd, peer: peer, tls: tls)
         } else {
-            choice.post { [choice] in choice.adopt(fd, peer: peer) }
+            choice.post { [choice] in choice.adopt(fd, peer: peer, tls: tls) }
         }
     }
 

@@ -26,7 +26,7 @@ extension Connection {
     /// The engine is done and everything is written: close in order.
     func finish(_ now: ContinuousClock.Instant) {
         let canLearnMore = !isTCP || !inputEnded
-        if pinsAreUnproven, canLearnMore, !lane.isStopping {
+        if !stream.endWriting() || (pinsAreUnproven && canLearnMore && !lane.isStopping) {
             beginLinger(now)
         } else {
             close()
@@ -36,13 +36,21 @@ extension Connection {
     /// Shuts the write side down and drops what comes until the peer ends its side: a plain close
     /// with bytes unread would reset the connection and destroy the answer on its way.
     func beginLinger(_ now: ContinuousClock.Instant) {
-        guard !inputEnded || (!isTCP && pinsAreUnproven) else { return close() }
+        let isTold = stream.endWriting()
+        guard !inputEnded || !isTold || (!isTCP && pinsAreUnproven) else { return close() }
         endEngine()
-        stream.endWriting()
-        shutdown(fd, Int32(SHUT_WR))
         closeDeadline = now.advanced(by: lane.settings.limits.linger)
         phase = .lingering
-        if inputEnded { hold(now) }
+        endWriting()
+        if inputEnded, isTold { hold(now) }
+    }
+
+    /// Ends the write side as soon as the stream's own end is in the socket.
+    func endWriting() {
+        wantsWrite = !stream.endWriting()
+        guard !wantsWrite else { return }
+        if inputEnded, isTCP { return close() }
+        shutdown(fd, Int32(SHUT_WR))
     }
 
     /// The connection is broken: reset by the peer, or an error of the network.
@@ -50,6 +58,8 @@ extension Connection {
         guard phase != .closed else { return }
         retireSliceInFlight()
         if isTCP, code == ECONNRESET || code == EPIPE { ledger.release() }
+        // The peer broke the stream's protocol: it is told why before the end.
+        if code == EPROTO { return beginLinger(.now) }
         // A slice's file failed, not the peer: it must see that the answer was cut.
         if code == EIO { return drop() }
         close()

@@ -89,15 +89,15 @@ extension Connection {
         return taken
     }
 
-    /// Reads and drops, while lingering.
+    /// Reads and drops, while lingering, whatever it would mean to the stream.
     func discardInput() {
         let buffer = lane.buffer
         var budget = Lane.turnBytes
         while budget > 0 {
-            switch stream.read(into: buffer) {
+            switch systemCall({ recv(fd, buffer.baseAddress, buffer.count, 0) }) {
             case .done(0):
                 endInput()
-                close()
+                if !wantsWrite { close() }
                 return
             case .done(let count):
                 budget -= count

@@ -91,7 +91,7 @@ extension Connection {
             // A reader that has already closed its sending side cannot acknowledge anything any
             // more: it gets copies, which need no acknowledgement.
             let isCopied =
-                !stream.sendsFiles || slice.transfer == .copy || (isTCP && Socket.peerHasEnded(fd))
+                !stream.isPlain || slice.transfer == .copy || (isTCP && Socket.peerHasEnded(fd))
             output.slice = SliceOutput(slice: slice, isCopied: isCopied)
             if slice.count == 0 { output.slice = nil }
             return true

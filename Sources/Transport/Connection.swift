@@ -1,6 +1,7 @@
 import CPlatform
 import Glibc
 import HTTPWire
+import ServiceLimits
 
 /// A socket and the engine that speaks its protocol.
 ///
@@ -11,6 +12,8 @@ import HTTPWire
 /// of that); everything else is touched only on the connection's lane.
 final class Connection: EngineHost, @unchecked Sendable {
     enum Phase {
+        /// The stream is being set up; there is no engine yet.
+        case opening
         case open
         /// The write side is shut down, the engine is gone; what comes is dropped until the peer
         /// closes its side.
@@ -23,12 +26,12 @@ final class Connection: EngineHost, @unchecked Sendable {
     let lane: Lane
     let fd: Int32
     let stream: any ByteStream
-    let peer: Peer
+    var peer: Peer
     let token: Token
     var engine: (any WireEngine)?
     /// The engine that takes over when the call in progress returns.
     var successor: (any WireEngine)?
-    var phase = Phase.open
+    var phase = Phase.opening
 
     // MARK: Input
 
@@ -53,7 +56,7 @@ final class Connection: EngineHost, @unchecked Sendable {
 
     // MARK: Timers
 
-    /// When lingering or holding ends.
+    /// When opening, lingering or holding ends.
     var closeDeadline: ContinuousClock.Instant?
     /// When the pins of a Unix socket are looked at again.
     var pinCheck: ContinuousClock.Instant?
@@ -64,10 +67,10 @@ final class Connection: EngineHost, @unchecked Sendable {
     private var isWoken = false
     private var countsAsBody = false
 
-    init(lane: Lane, fd: Int32, peer: Peer, token: Token) {
+    init(lane: Lane, fd: Int32, stream: any ByteStream, peer: Peer, token: Token) {
         self.lane = lane
         self.fd = fd
-        stream = PlainStream(fd: fd)
+        self.stream = stream
         self.peer = peer
         self.token = token
     }
@@ -84,9 +87,9 @@ final class Connection: EngineHost, @unchecked Sendable {
             }
         }
         let now = ContinuousClock.now
-        engine = lane.settings.makeEngine(self, peer, now)
+        closeDeadline = now.advanced(by: lane.settings.limits.headTimeout)
         guard lane.poller.add(fd, interest, token) else { return drop() }
-        advance(now)
+        continueOpening(now)
     }
 
     // MARK: EngineHost
@@ -111,9 +114,11 @@ final class Connection: EngineHost, @unchecked Sendable {
         let now = ContinuousClock.now
         let isBroken = !events.isDisjoint(with: .broken)
         switch phase {
+        case .opening:
+            continueOpening(now)
         case .open:
             if mayRead {
-                if isBroken || events.contains(.read) { readInput(now) }
+                if isBroken || !events.isDisjoint(with: stream.readInterest) { readInput(now) }
             } else if isBroken {
                 // Nothing that is written arrives any more, and nothing is to be read.
                 lose(Socket.takeError(fd))
@@ -121,7 +126,8 @@ final class Connection: EngineHost, @unchecked Sendable {
             checkPins(now)
             advance(now)
         case .lingering:
-            discardInput()
+            if wantsWrite { endWriting() }
+            if !inputEnded { discardInput() }
             settle(now)
         case .holding, .closed:
             break
@@ -135,6 +141,7 @@ final class Connection: EngineHost, @unchecked Sendable {
         // The reader that has to go may be one that takes nothing of what is being written.
         if engine?.isReset == true { return drop() }
         if !kept.isEmpty { offerKept(now) }
+        if mayRead, stream.holdsInput { readInput(now) }
         advance(now)
     }
 
@@ -144,7 +151,10 @@ final class Connection: EngineHost, @unchecked Sendable {
         checkPins(now)
         if phase == .open { checkWriting(now) }
         if phase == .open, let engine, let deadline = engine.deadline, deadline <= now {
-            let unread = Socket.unreadBytes(fd) + kept.count - keptStart
+            var unread = Socket.unreadBytes(fd) + kept.count - keptStart
+            // A record that is still coming is progress of a body, whose rate is looked at. A head
+            // has begun only when its first byte can be read.
+            if engine.isReceivingBody { unread += stream.incompleteBytes }
             engine.timeExpired(now: now, unreadBytes: unread)
         }
         if let closeDeadline, closeDeadline <= now { close() }
@@ -152,6 +162,7 @@ final class Connection: EngineHost, @unchecked Sendable {
     }
 
     func beginShutdown(_ now: ContinuousClock.Instant) {
+        if phase == .opening { close() }
         guard phase == .open else { return }
         engine?.beginShutdown(now: now)
         advance(now)
@@ -181,10 +192,12 @@ final class Connection: EngineHost, @unchecked Sendable {
     /// Brings the poller, the socket's low-water mark, the timers and the lane's load up to date.
     func settle(_ now: ContinuousClock.Instant) {
         switch phase {
-        case .open, .lingering:
+        case .opening, .open, .lingering:
             updateInterest()
             updateLowWater()
             schedule()
+            // The poller tells only of what is in the socket.
+            if mayRead, stream.holdsInput { wake() }
         case .holding:
             schedule()
         case .closed:
@@ -200,8 +213,9 @@ final class Connection: EngineHost, @unchecked Sendable {
 
     private func updateInterest() {
         var wanted: Interest = []
-        if phase == .lingering || mayRead { wanted.insert(.read) }
-        if wantsWrite { wanted.insert(.write) }
+        if phase == .opening || mayRead { wanted.formUnion(stream.readInterest) }
+        if phase == .lingering, !inputEnded { wanted.insert(.read) }
+        if wantsWrite { wanted.formUnion(stream.writeInterest) }
         guard wanted != interest else { return }
         interest = wanted
         lane.poller.change(fd, wanted, token)
@@ -209,9 +223,10 @@ final class Connection: EngineHost, @unchecked Sendable {
 
     /// Fewer wake-ups for the same bytes: the kernel waits until as many are there as the engine
     /// wants. The engine never wants more than what is left, for TCP would wait for ever (an end
-    /// or a reset wakes at any mark). A Unix socket ignores the mark.
+    /// or a reset wakes at any mark). A Unix socket ignores the mark, and under TLS other bytes
+    /// are in the socket than the engine gets.
     private func updateLowWater() {
-        guard isTCP else { return }
+        guard isTCP, stream.isPlain else { return }
         var wanted: Int32 = 1
         if phase == .open, !inputEnded {
             guard case .bytes(let atLeast)? = engine?.readDemand else { return }

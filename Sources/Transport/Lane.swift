@@ -135,14 +135,18 @@ final class Lane: EngineLane, @unchecked Sendable {
     }
 
     /// Takes over a connected socket that `load` already counts.
-    func adopt(_ fd: Int32, peer: Peer) {
+    ///
+    /// - Parameter tls: what it is encrypted with, if it is.
+    func adopt(_ fd: Int32, peer: Peer, tls: TLSContext?) {
         let slot = freeSlots.popLast() ?? slots.count
         if slot == slots.count {
             slots.append(nil)
             generations.append(0)
         }
         let token = Token.connection(slot: slot, generation: generations[slot])
-        let connection = Connection(lane: self, fd: fd, peer: peer, token: token)
+        let stream: any ByteStream =
+            if let tls { TLSStream(fd: fd, context: tls) } else { PlainStream(fd: fd) }
+        let connection = Connection(lane: self, fd: fd, stream: stream, peer: peer, token: token)
         slots[slot] = connection
         connection.open()
     }
@@ -197,6 +201,8 @@ struct LaneSettings: Sendable {
     let makeEngine: Server.EngineFactory
     /// Whether open files that Unix peers pass go to the engines; else the kernel closes them.
     let takesDescriptors: Bool
+    /// For listeners under TLS; nil when there is none.
+    let tls: TLSIdentity?
     /// Called by each lane's thread as the last thing it does.
     let didEnd: @Sendable () -> Void
 }

@@ -11,7 +11,7 @@ final class Listener: Sendable {
 
     init(_ address: ListenAddress) throws(TransportError) {
         switch address {
-        case .tcp(let host, let port):
+        case .tcp(let host, let port), .tls(let host, let port):
             let target = try SocketAddress(host: host, port: port, for: address)
             let fd = try Self.open(family: target.family)
             // Connections of an earlier process in TIME_WAIT must not keep the port.
@@ -23,7 +23,9 @@ final class Listener: Sendable {
                 infallible("getsockname") { getsockname(fd, pointer, length) }
             }
             self.fd = fd
-            self.address = .tcp(host: host, port: bound.port)
+            self.address =
+                address.isEncrypted
+                ? .tls(host: host, port: bound.port) : .tcp(host: host, port: bound.port)
             self.file = nil
         case .unix(let path):
             try Self.removeStaleSocket(at: path, for: address)

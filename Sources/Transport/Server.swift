@@ -28,14 +28,17 @@ public final class Server: Sendable {
     /// refused. Socket files have mode 0600: only this user may connect.
     ///
     /// - Parameters:
+    ///   - tls: for addresses under TLS, which need it.
     ///   - laneCount: threads, each with its own event loop; one per core is best.
     ///   - takesDescriptors: whether open files that clients pass over Unix sockets reach the
     ///     engines; otherwise they are never received.
     public init(
-        listen: [ListenAddress], laneCount: Int, limits: Limits, logger: Logger,
-        takesDescriptors: Bool = false, makeEngine: @escaping EngineFactory
+        listen: [ListenAddress], tls: TLSIdentity? = nil, laneCount: Int, limits: Limits,
+        logger: Logger, takesDescriptors: Bool = false, makeEngine: @escaping EngineFactory
     ) throws(TransportError) {
         precondition(laneCount > 0, "a server needs a lane")
+        precondition(
+            tls != nil || !listen.contains(where: \.isEncrypted), "TLS without a certificate")
         var bound: [Listener] = []
         for address in listen { bound.append(try Listener(address)) }
         addresses = bound.map(\.address)
@@ -43,7 +46,7 @@ public final class Server: Sendable {
         let ends = LaneEnds(count: laneCount)
         let settings = LaneSettings(
             limits: limits, logger: logger, makeEngine: makeEngine,
-            takesDescriptors: takesDescriptors,
+            takesDescriptors: takesDescriptors, tls: tls,
             didEnd: { ends.laneEnded() })
         var lanes: [Lane] = []
         for _ in 0..<laneCount { lanes.append(try Lane(settings)) }

@@ -27,6 +27,8 @@ struct Serve: ParsableCommand {
         let service: PolyakService
         let server: Server
         do {
+            let tls = try TLSIdentity(settings, logger)
+            if let tls { reloads.append(tls.reloadAction(logger)) }
             let directories = try ServiceDirectories(settings, environment: environment)
             try directories.create()
             Self.reportMachine(settings, directories, logger)
@@ -36,7 +38,7 @@ struct Serve: ParsableCommand {
                 localFiles: settings.localFiles == Settings.off
                     ? nil : ServiceDirectories.absolute(settings.localFiles),
                 logger: logger)
-            server = try Self.startServer(settings, service, logger)
+            server = try Self.startServer(settings, tls, service, logger)
         } catch {
             StandardError.write("polyak: cannot start: \(error)\n")
             throw ExitCode.failure
@@ -82,12 +84,12 @@ struct Serve: ParsableCommand {
     }
 
     private static func startServer(
-        _ settings: Settings, _ service: PolyakService, _ logger: Logger
+        _ settings: Settings, _ tls: TLSIdentity?, _ service: PolyakService, _ logger: Logger
     ) throws -> Server {
         let processors = ProcessInfo.processInfo.activeProcessorCount
         let limits = settings.limits
         let server = try Server(
-            listen: try settings.listen.map { try ListenAddress($0) },
+            listen: try settings.listen.map { try ListenAddress($0) }, tls: tls,
             laneCount: settings.lanes == 0 ? processors : settings.lanes,
             limits: limits, logger: logger, takesDescriptors: settings.localFiles != Settings.off,
             makeEngine: { host, peer, now in

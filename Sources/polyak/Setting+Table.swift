@@ -2,12 +2,16 @@ import ServiceLimits
 
 extension Setting {
     /// Every setting there is, in the order of the reference file.
-    static let table: [Setting] = service + access + heads + connections + http2 + sessions
+    static let table: [Setting] =
+        service + tls + access + heads + connections + http2 + sessions
 
     private static let service = [
         Setting(
             "listen", .addresses(\.listen),
-            "Where to listen. Port 0 takes a free one, which the line `listening on` tells."),
+            """
+            Where to listen; after https:// TLS is spoken. Port 0 takes a free one, which the line \
+            `listening on` tells.
+            """),
         Setting(
             "allow-anonymous", .flag(\.allowAnonymous),
             """
@@ -55,6 +59,27 @@ extension Setting {
             """
             From SIGTERM to the end: uploads in flight finish within it or are refused. The \
             service manager must wait longer than this before it kills.
+            """),
+    ]
+
+    private static let tls = [
+        Setting(
+            "tls-certificate", .path(\.tlsCertificate, none: Settings.off),
+            """
+            For https:// addresses: the service's certificate, and after it the ones that lead to \
+            its authority, in PEM. SIGHUP reads all TLS files again; open connections keep theirs.
+            """),
+        Setting(
+            "tls-key", .path(\.tlsKey, none: Settings.off),
+            "The certificate's private key, in PEM without a password, closed to other users."),
+        Setting(
+            "tls-client-ca", .path(\.tlsClientCA, none: Settings.off),
+            "Certificates, in PEM, of the authorities that vouch for clients (mutual TLS)."),
+        Setting(
+            "tls-client", .choice(\.tlsClient, ["off", "optional", "required"]),
+            """
+            Whether a client has to show a certificate that tls-client-ca vouches for. One that is \
+            shown and not vouched for is refused, unless off: then none is asked for.
             """),
     ]
 

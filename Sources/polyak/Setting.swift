@@ -78,7 +78,8 @@ struct Setting: Sendable {
         case .choice(_, let words): words.joined(separator: ", ")
         case .path(_, let none):
             "\(none), or a path; a relative one begins in the working directory"
-        case .addresses: "1 to 16 of HOST:PORT, [IPV6]:PORT or unix:/PATH"
+        case .addresses:
+            "1 to 16 of HOST:PORT, https://HOST:PORT or unix:/PATH; an IPV6 host as [IPV6]"
         }
     }
 

@@ -11,6 +11,12 @@ enum SettingsError: Error, Equatable {
     case strayWord(String)
     /// An address that other machines reach, with neither `token-file` nor `allow-anonymous`.
     case exposed(address: String, origin: Origin)
+    /// An address under TLS without both a certificate and its key.
+    case noCertificate(address: String, missing: String, origin: Origin)
+    /// A certificate, but no address under TLS that would use it.
+    case unusedCertificate(origin: Origin)
+    /// Client certificates are required, and no authority is named that vouches for any.
+    case noAuthorities(origin: Origin)
 }
 
 extension SettingsError: CustomStringConvertible {
@@ -35,6 +41,13 @@ extension SettingsError: CustomStringConvertible {
                 + "could change every session; say who may with --token-file FILE (`polyak token` "
                 + "makes its lines), or listen on 127.0.0.1, [::1] or unix:/PATH, or add "
                 + "--allow-anonymous"
+        case .noCertificate(let address, let missing, let origin):
+            "\(origin): listen is '\(address)', which needs \(missing)"
+        case .unusedCertificate(let origin):
+            "\(origin): tls-certificate is given, but no address of listen begins with https://, "
+                + "so nothing would be encrypted"
+        case .noAuthorities(let origin):
+            "\(origin): tls-client is 'required', which needs tls-client-ca"
         }
     }
 }

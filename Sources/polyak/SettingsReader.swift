@@ -89,10 +89,32 @@ struct SettingsReader {
 
     /// Looks at what no setting can say alone. To be called when everything is read.
     mutating func checkTogether() {
+        checkTLS()
         guard !settings.allowAnonymous, settings.tokenFile == Settings.off else { return }
         for address in settings.listen where (try? ListenAddress(address))?.isLocal != true {
             problems.append(
                 .exposed(address: address, origin: origins["listen"] ?? .standard))
+        }
+    }
+
+    private mutating func checkTLS() {
+        let encrypted = settings.listen.first { (try? ListenAddress($0))?.isEncrypted == true }
+        let files = [
+            ("tls-certificate", settings.tlsCertificate), ("tls-key", settings.tlsKey),
+        ]
+        for (key, path) in files where path == Settings.off {
+            guard let encrypted else { continue }
+            problems.append(
+                .noCertificate(
+                    address: encrypted, missing: key, origin: origins["listen"] ?? .standard))
+        }
+        if encrypted == nil, let origin = origins["tls-certificate"],
+            settings.tlsCertificate != Settings.off
+        {
+            problems.append(.unusedCertificate(origin: origin))
+        }
+        if settings.tlsClient == "required", settings.tlsClientCA == Settings.off {
+            problems.append(.noAuthorities(origin: origins["tls-client"] ?? .standard))
         }
     }
 

@@ -138,7 +138,32 @@ import Testing
         #expect(reader.problems.isEmpty)
     }
 
-    @Test(arguments: ["", ":80", "80", "host", "host:65536", "::1:80", "unix:", "http://a:80"])
+    @Test func `what TLS needs is asked for before the start`() {
+        func problems(_ flags: String...) -> [String] {
+            var reader = SettingsReader()
+            reader.readFlags(flags)
+            reader.checkTogether()
+            return reader.problems.map(\.description)
+        }
+        let listen = "--listen=https://127.0.0.1:1"
+        #expect(problems(listen).count == 2)
+        #expect(problems(listen, "--tls-certificate=c")[0].contains("needs tls-key"))
+        #expect(problems(listen, "--tls-key=k")[0].contains("needs tls-certificate"))
+        #expect(problems(listen, "--tls-certificate=c", "--tls-key=k").isEmpty)
+        let unused = problems("--tls-certificate=c", "--tls-key=k")
+        #expect(unused.count == 1 && unused[0].contains("nothing would be encrypted"))
+        let certificate = ["--tls-certificate=c", "--tls-key=k"]
+        let alone = problems(listen, certificate[0], certificate[1], "--tls-client=required")
+        #expect(alone.count == 1 && alone[0].contains("needs tls-client-ca"))
+        #expect(
+            problems(
+                listen, certificate[0], certificate[1], "--tls-client=required",
+                "--tls-client-ca=a"
+            ).isEmpty)
+        #expect(problems("--listen=https://10.0.0.1:1", certificate[0], certificate[1]).count == 1)
+    }
+
+    @Test(arguments: ["", ":80", "80", "host", "host:65536", "::1:80", "unix:", "ftp://a:80"])
     func `what is no address is refused`(address: String) {
         var reader = SettingsReader()
         reader.readFlags(["--listen=\(address)"])

@@ -18,7 +18,7 @@ final class Client: @unchecked Sendable {
 
     init(_ address: ListenAddress) throws {
         switch address {
-        case .tcp(_, let port):
+        case .tcp(_, let port), .tls(_, let port):
             fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
             var target = sockaddr_in()
             target.sin_family = sa_family_t(AF_INET)

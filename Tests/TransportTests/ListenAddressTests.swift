@@ -9,6 +9,9 @@ import Testing
             ("127.0.0.1:8080", .tcp(host: "127.0.0.1", port: 8080), "http://127.0.0.1:8080"),
             ("[::1]:0", .tcp(host: "::1", port: 0), "http://[::1]:0"),
             ("localhost:65535", .tcp(host: "localhost", port: 65535), "http://localhost:65535"),
+            ("http://a:80", .tcp(host: "a", port: 80), "http://a:80"),
+            ("https://a:443", .tls(host: "a", port: 443), "https://a:443"),
+            ("https://[::1]:0", .tls(host: "::1", port: 0), "https://[::1]:0"),
             ("unix:/run/x.sock", .unix(path: "/run/x.sock"), "unix:/run/x.sock"),
         ]
         for (text, address, printed) in good {
@@ -26,7 +29,8 @@ import Testing
             ("a:-1", .invalidPort("a:-1")), ("a:+1", .invalidPort("a:+1")),
             ("::1:80", .bracketsNeeded("::1:80")), ("[::1:80", .bracketsNeeded("[::1:80")),
             ("unix:", .missingPath("unix:")), ("unix:/a\0b", .missingPath("unix:/a\0b")),
-            (long, .pathTooLong(long)),
+            ("https://a", .missingPort("https://a")), ("https://:1", .missingHost("https://:1")),
+            ("ftp://a:1", .bracketsNeeded("ftp://a:1")), (long, .pathTooLong(long)),
         ]
         for (text, error) in bad {
             #expect(throws: error) { try ListenAddress(text) }

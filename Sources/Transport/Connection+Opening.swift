@@ -1,0 +1,40 @@
+import HTTPWire
+import Logging
+
+extension Connection {
+    /// Goes on with the stream's handshake, after which the engine is made.
+    ///
+    /// It is bounded like a request's head, by `Limits.headTimeout`.
+    func continueOpening(_ now: ContinuousClock.Instant) {
+        switch stream.handshake() {
+        case .done(let agreement):
+            begin(agreement, now)
+        case .again:
+            settle(now)
+        case .foreign:
+            lane.settings.logger.debug("refusing a client that does not speak TLS")
+            HTTP1Engine.refusalOfPlainText.withUnsafeBytes { refusal in
+                // The socket is empty, so it takes all of it.
+                _ = PlainStream(fd: fd).write(refusal)
+            }
+            beginLinger(now)
+            settle(now)
+        case .failed(let code, let reason):
+            lane.settings.logger.debug(
+                "a TLS handshake failed", metadata: ["reason": "\(reason)"])
+            lose(code)
+            settle(now)
+        }
+    }
+
+    private func begin(_ agreement: Agreement, _ now: ContinuousClock.Instant) {
+        peer.isEncrypted = agreement.isEncrypted
+        peer.certificateNames = agreement.certificateNames
+        peer.applicationProtocol = agreement.applicationProtocol
+        closeDeadline = nil
+        phase = .open
+        engine = lane.settings.makeEngine(self, peer, now)
+        if mayRead, stream.holdsInput { readInput(now) }
+        advance(now)
+    }
+}

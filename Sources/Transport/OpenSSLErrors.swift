@@ -1,0 +1,14 @@
+import COpenSSL
+
+/// The thread's queue of OpenSSL's errors.
+enum OpenSSLErrors {
+    /// Empties the queue.
+    ///
+    /// - Returns: the reason of the first error, which is the cause of the others.
+    static func take() -> String {
+        let code = ERR_get_error()
+        ERR_clear_error()
+        guard let reason = ERR_reason_error_string(code) else { return "error \(code)" }
+        return String(cString: reason)
+    }
+}

@@ -1,0 +1,105 @@
+import COpenSSL
+import Glibc
+
+/// A socket as OpenSSL reads and writes it: a source and sink of its own kind (bio(7)).
+///
+/// OpenSSL's own would read in one call whatever a peer sends that brings no byte to be had, such
+/// as key updates without end, while the lane's other connections wait: so one call of OpenSSL's
+/// gets an allowance. It would also raise SIGPIPE, and not say how much it read.
+final class TLSSocket {
+    /// Bytes of records that one call of OpenSSL's may read: some four records, for one of which
+    /// it is asked.
+    static let allowance = 64 * 1024
+
+    /// Belongs to the SSL object that it was given to.
+    let bio: OpaquePointer
+    private let fd: Int32
+    private var allowance = TLSSocket.allowance
+    /// The last read was refused because the allowance is spent, not because the socket is empty.
+    private(set) var hasSpentAllowance = false
+    private var hasEnded = false
+    /// Why the socket failed.
+    private(set) var error: Int32?
+    private(set) var readBytes: UInt64 = 0
+    private(set) var writtenBytes: UInt64 = 0
+
+    /// - Parameter method: what `makeMethod` returned; it must outlive the connection.
+    init(fd: Int32, method: OpaquePointer) {
+        guard let bio = BIO_new(method) else {
+            preconditionFailure("no memory for a TLS connection")
+        }
+        self.fd = fd
+        self.bio = bio
+        BIO_set_data(bio, Unmanaged.passUnretained(self).toOpaque())
+        BIO_set_init(bio, 1)
+    }
+
+    /// The functions that OpenSSL calls; for `BIO_meth_free`.
+    static func makeMethod() -> OpaquePointer {
+        guard let method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "socket") else {
+            preconditionFailure("no memory for TLS")
+        }
+        BIO_meth_set_read(method) { bio, buffer, count in
+            TLSSocket.of(bio).read(into: buffer, count: Int(count))
+        }
+        BIO_meth_set_write(method) { bio, bytes, count in
+            TLSSocket.of(bio).write(bytes, count: Int(count))
+        }
+        BIO_meth_set_ctrl(method) { bio, command, _, _ in
+            switch command {
+            case BIO_CTRL_EOF: TLSSocket.of(bio).hasEnded ? 1 : 0
+            // Nothing is kept back that could be flushed.
+            case BIO_CTRL_FLUSH: 1
+            default: 0
+            }
+        }
+        return method
+    }
+
+    func renewAllowance() {
+        allowance = Self.allowance
+        hasSpentAllowance = false
+    }
+
+    private static func of(_ bio: OpaquePointer?) -> TLSSocket {
+        guard let data = BIO_get_data(bio) else {
+            preconditionFailure("OpenSSL calls back for a socket that is not ours")
+        }
+        return Unmanaged.fromOpaque(data).takeUnretainedValue()
+    }
+
+    private func read(into buffer: UnsafeMutablePointer<CChar>?, count: Int) -> Int32 {
+        openssl_clear_retry(bio)
+        guard allowance > 0 else {
+            hasSpentAllowance = true
+            openssl_retry_read(bio)
+            return -1
+        }
+        switch systemCall({ recv(fd, buffer, count, 0) }) {
+        case .done(let received):
+            if received == 0 { hasEnded = true }
+            allowance -= received
+            readBytes += UInt64(received)
+            return Int32(received)
+        case .again:
+            openssl_retry_read(bio)
+        case .failed(let code):
+            error = code
+        }
+        return -1
+    }
+
+    private func write(_ bytes: UnsafePointer<CChar>?, count: Int) -> Int32 {
+        openssl_clear_retry(bio)
+        switch systemCall({ send(fd, bytes, count, Int32(MSG_NOSIGNAL)) }) {
+        case .done(let sent):
+            writtenBytes += UInt64(sent)
+            return Int32(sent)
+        case .again:
+            openssl_retry_write(bio)
+        case .failed(let code):
+            error = code
+        }
+        return -1
+    }
+}

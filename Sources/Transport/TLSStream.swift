@@ -1,0 +1,190 @@
+import COpenSSL
+import Glibc
+import HTTPWire
+
+/// A socket's bytes under TLS 1.2 (RFC 5246) or 1.3 (RFC 8446), by OpenSSL.
+///
+/// OpenSSL reads and writes the socket through `TLSSocket`. It gives and takes at most a record of
+/// 16 KiB at once, so the calls here repeat: a read until the buffer is full or the socket empty, a
+/// write until everything is written or the socket full. A peer's end without a close_notify is
+/// taken as an end: HTTP's framing tells a cut message from a whole one (RFC 9112 section 9.8).
+///
+/// A connection that waits has no buffers (`SSL_MODE_RELEASE_BUFFERS`). The queue of errors is the
+/// thread's, so it is emptied before each call whose outcome is looked at.
+final class TLSStream: ByteStream {
+    /// The largest plaintext of a record (RFC 8446 section 5.1).
+    private static let recordBytes = 16 * 1024
+
+    private let context: TLSContext
+    private let ssl: OpaquePointer
+    private let socket: TLSSocket
+    /// The peer broke the protocol or the socket failed: OpenSSL must not be asked again.
+    private var failure: Int32?
+    private var hasEndedWriting = false
+    /// What `socket.readBytes` was when the last byte was had.
+    private var readBytesAtInput: UInt64 = 0
+
+    private(set) var holdsInput = false
+    private(set) var readInterest = Interest.read
+    private(set) var writeInterest = Interest.write
+
+    init(fd: Int32, context: TLSContext) {
+        guard let ssl = SSL_new(context.pointer) else {
+            preconditionFailure("no memory for a TLS connection")
+        }
+        self.context = context
+        self.ssl = ssl
+        socket = TLSSocket(fd: fd, method: context.method)
+        SSL_set_bio(ssl, socket.bio, socket.bio)
+        SSL_set_accept_state(ssl)
+    }
+
+    deinit {
+        SSL_free(ssl)
+    }
+
+    var isPlain: Bool { false }
+
+    var incompleteBytes: Int { Int(socket.readBytes - readBytesAtInput) }
+
+    func handshake() -> HandshakeOutcome {
+        switch call(waits: &readInterest, { SSL_do_handshake(ssl) }) {
+        case .done(0):
+            return .failed(ECONNRESET, reason: "the client ended it")
+        case .done:
+            // A request may have come in one packet with the handshake's end.
+            holdsInput = true
+            readBytesAtInput = socket.readBytes
+            return .done(
+                Agreement(
+                    isEncrypted: true, certificateNames: CertificateNames.verified(of: ssl),
+                    applicationProtocol: agreedProtocol))
+        case .again:
+            return .again
+        case .failed(EPROTO) where socket.writtenBytes == 0:
+            return .foreign
+        case .failed(let code):
+            return .failed(
+                code, reason: code == EPROTO ? OpenSSLErrors.take() : describe(code))
+        }
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> SystemOutcome {
+        holdsInput = false
+        var count = 0
+        while count < buffer.count {
+            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
+            var read = 0
+            socket.renewAllowance()
+            switch call(
+                waits: &readInterest, { SSL_read_ex(ssl, rest.baseAddress, rest.count, &read) })
+            {
+            case .done(0):
+                // The peer's end comes up again with the next call.
+                holdsInput = count > 0
+                return .done(count)
+            case .done:
+                count += read
+                readBytesAtInput = socket.readBytes
+            case .again:
+                holdsInput = socket.hasSpentAllowance
+                return count > 0 ? .done(count) : .again
+            case .failed(let code):
+                // So does its failure.
+                holdsInput = count > 0
+                return count > 0 ? .done(count) : .failed(code)
+            }
+        }
+        holdsInput = true
+        return .done(count)
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) -> SystemOutcome {
+        var count = 0
+        while count < bytes.count {
+            switch writeRecord(UnsafeRawBufferPointer(rebasing: bytes[count...])) {
+            case .done(let written): count += written
+            case .again: return count > 0 ? .done(count) : .again
+            case .failed(let code): return .failed(code)
+            }
+        }
+        return .done(count)
+    }
+
+    /// Small pieces are joined, because each record costs its head, its tag and a packet: what is
+    /// less than a record up to the next place that is not.
+    func write(_ pieces: UnsafeBufferPointer<iovec>) -> SystemOutcome {
+        var cursor = PieceCursor(pieces)
+        return withUnsafeTemporaryAllocation(byteCount: Self.recordBytes, alignment: 16) { room in
+            var count = 0
+            while !cursor.isAtEnd {
+                switch writeRecord(cursor.next(Self.recordBytes, joinedIn: room)) {
+                case .done(let written):
+                    cursor.advance(by: written)
+                    count += written
+                case .again: return count > 0 ? .done(count) : .again
+                case .failed(let code): return .failed(code)
+                }
+            }
+            return .done(count)
+        }
+    }
+
+    /// Sends close_notify. The peer's own is not waited for (RFC 8446 section 6.1).
+    func endWriting() -> Bool {
+        guard failure == nil, !hasEndedWriting, SSL_is_init_finished(ssl) == 1 else { return true }
+        let outcome = call(waits: &writeInterest) {
+            // 0 says that the peer has not ended its side, which is no failure.
+            let result = SSL_shutdown(ssl)
+            return result == 0 ? 1 : result
+        }
+        if case .again = outcome { return false }
+        hasEndedWriting = true
+        return true
+    }
+
+    /// Writes the first record's worth of `bytes`.
+    private func writeRecord(_ bytes: UnsafeRawBufferPointer) -> SystemOutcome {
+        var written = 0
+        let outcome = call(waits: &writeInterest) {
+            SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &written)
+        }
+        if case .done = outcome { return .done(written) }
+        return outcome
+    }
+
+    /// Makes a call of OpenSSL's whose positive results are successes.
+    ///
+    /// - Returns: `.done(1)` for a success, `.done(0)` for the peer's end.
+    private func call(waits interest: inout Interest, _ body: () -> Int32) -> SystemOutcome {
+        if let failure { return .failed(failure) }
+        ERR_clear_error()
+        let result = body()
+        guard result <= 0 else {
+            return .done(1)
+        }
+        let code: Int32
+        switch SSL_get_error(ssl, result) {
+        case SSL_ERROR_WANT_READ:
+            interest = .read
+            return .again
+        case SSL_ERROR_WANT_WRITE:
+            interest = .write
+            return .again
+        case SSL_ERROR_ZERO_RETURN: return .done(0)
+        case SSL_ERROR_SYSCALL: code = socket.error ?? EPROTO
+        default: code = EPROTO
+        }
+        failure = code
+        return .failed(code)
+    }
+
+    /// What ALPN chose (RFC 7301).
+    private var agreedProtocol: ApplicationProtocol? {
+        var name: UnsafePointer<UInt8>?
+        var length: UInt32 = 0
+        SSL_get0_alpn_selected(ssl, &name, &length)
+        let bytes = UnsafeBufferPointer(start: name, count: Int(length))
+        return ApplicationProtocol(rawValue: String(decoding: bytes, as: UTF8.self))
+    }
+}
