@@ -4,6 +4,7 @@ struct FieldMeaning {
     private(set) var asksClose = false
     private(set) var asksKeepAlive = false
     private(set) var expectsContinue = false
+    private(set) var asksUpgrade = false
     private(set) var hasUnknownExpectation = false
     private var contentLength: Int?
     private var sawChunked = false
@@ -24,6 +25,8 @@ struct FieldMeaning {
             } else {
                 hasUnknownExpectation = true
             }
+        case 7 where bytes.equals(name, "upgrade"):
+            asksUpgrade = true
         case 10 where bytes.equals(name, "connection"):
             bytes.forEachElement(value) { option in
                 if bytes.equals(option, "close") { asksClose = true }

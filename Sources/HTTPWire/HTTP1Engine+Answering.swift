@@ -111,19 +111,10 @@ extension HTTP1Engine {
         return .bytes(buffer)
     }
 
-    /// RFC 9110 section 8.6: to HEAD and in 304 the length is the one that GET would have, where
-    /// it is known; a 304 without a body says nothing of it.
     private func framing(of response: Response) -> ResponseFraming {
-        if response.status == 204 { return .none }
-        switch response.body {
-        case .empty: return response.status == 304 ? .none : .length(0)
-        case .bytes(let bytes): return .length(bytes.count)
-        case .slice(let slice): return .length(slice.count)
-        case .stream(let length?, _): return .length(length)
-        case .stream(nil, _):
-            if isHeadRequest || response.status == 304 { return .none }
-            return isOldVersion ? .untilClose : .chunked
-        }
+        if let length = response.contentLength { return .length(length) }
+        if isHeadRequest || !response.hasContent { return .none }
+        return isOldVersion ? .untilClose : .chunked
     }
 
     private func streamFraming(_ framing: ResponseFraming) -> ResponseStream.Framing {

@@ -6,7 +6,7 @@ extension HTTP1Engine {
         switch phase {
         case .head: return headDeadline
         case .body: return bodyClock.deadline
-        case .complete, .ended: return nil
+        case .complete, .ended, .handedOver: return nil
         }
     }
 
@@ -16,7 +16,7 @@ extension HTTP1Engine {
             if phase == .body {
                 guard !bodyClock.allows(unreadBytes: unreadBytes, now: now) else { return }
                 refuse(.bodyTimedOut, abort: .timedOut)
-            } else if !reader.isEmpty {
+            } else if !isHeadEmpty {
                 refuse(.headTimedOut)
             } else if unreadBytes > 0 {
                 // A head has begun to come at the last moment and is about to be read.

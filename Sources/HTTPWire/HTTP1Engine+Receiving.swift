@@ -12,7 +12,7 @@ extension HTTP1Engine {
                     switch phase {
                     case .head: receiveHead(rest)
                     case .body: receiveBody(rest)
-                    case .complete: 0
+                    case .complete, .handedOver: 0
                     case .ended: rest.count
                     }
                 if count == 0 { break }
@@ -39,11 +39,19 @@ extension HTTP1Engine {
         return descriptors
     }
 
-    private func receiveHead(_ bytes: UnsafeRawBufferPointer) -> Int {
-        let isFirst = reader.isEmpty
+    func receiveHead(_ bytes: UnsafeRawBufferPointer) -> Int {
+        let isFirst = isHeadEmpty
+        if let seen = prefaceSeen {
+            if let taken = receivePreface(bytes, seen: seen) {
+                if isFirst { headDeadline = now + limits.headTimeout }
+                return taken
+            }
+            if phase == .ended { return bytes.count }
+        }
         do throws(WireError) {
             let (taken, head) = try reader.receive(bytes, limits: limits)
             if let head {
+                guard !upgrade(head) else { return taken }
                 begin(head, hasBodyBytes: taken < bytes.count)
             } else if isFirst {
                 headDeadline = now + limits.headTimeout

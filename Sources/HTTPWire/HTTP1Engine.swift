@@ -21,6 +21,8 @@ public final class HTTP1Engine: WireEngine {
         case complete
         /// Nothing more is parsed.
         case ended
+        /// What comes is another engine's.
+        case handedOver
     }
 
     enum BodyFraming {
@@ -55,7 +57,8 @@ public final class HTTP1Engine: WireEngine {
 
     let limits: Limits
     let handler: any RequestHandler
-    let link: ConnectionLink
+    let link: ConnectionLink<HTTP1Engine>
+    let peer: Peer
     /// The last instant that a call brought.
     var now: ContinuousClock.Instant
     /// A call of the transport's is in progress: it looks at everything when it returns.
@@ -63,6 +66,8 @@ public final class HTTP1Engine: WireEngine {
 
     var phase = Phase.head
     var reader: HeadReader
+    /// Bytes of HTTP/2's preface that have come instead of a head; nil when it can come no more.
+    var prefaceSeen: Int? = 0
     /// When the head, or its first byte, must have come.
     var headDeadline: ContinuousClock.Instant
     var framing = BodyFraming.length(0)
@@ -104,12 +109,16 @@ public final class HTTP1Engine: WireEngine {
         self.limits = limits
         self.handler = handler
         self.now = now
+        self.peer = peer
         link = ConnectionLink(host: host)
         reader = HeadReader(peer: peer)
         headDeadline = now + limits.headTimeout
         bodyClock = BodyClock(grace: limits.bodyGrace, rate: limits.bodyRate)
         link.connect(self)
     }
+
+    /// Whether nothing of the next head has come.
+    var isHeadEmpty: Bool { reader.isEmpty && (prefaceSeen ?? 0) == 0 }
 
     public var isReceivingBody: Bool { phase == .body && sink != nil }
 
@@ -124,7 +133,7 @@ public final class HTTP1Engine: WireEngine {
             guard isReadingBody else { return .none }
             guard case .length(let remaining) = framing else { return .bytes(atLeast: 1) }
             return .bytes(atLeast: min(remaining, limits.receiveBytes))
-        case .complete, .ended:
+        case .complete, .ended, .handedOver:
             return .none
         }
     }
@@ -168,7 +177,7 @@ public final class HTTP1Engine: WireEngine {
         case .body:
             phase = .ended
             closesAfterAnswer = true
-        case .complete, .ended:
+        case .complete, .ended, .handedOver:
             break
         }
     }

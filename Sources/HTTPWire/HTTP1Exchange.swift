@@ -1,30 +1,5 @@
 import Synchronization
 
-/// What joins the exchanges of one connection to it until it is gone: an exchange that the service
-/// still holds then does nothing.
-///
-/// The engine and its host are let go of by hand and not held weakly, because objects with weak
-/// references are counted more slowly, at every request. Unchecked because both are touched on the
-/// connection's lane only.
-final class ConnectionLink: @unchecked Sendable {
-    private(set) var host: (any EngineHost)?
-    private(set) var engine: HTTP1Engine?
-    let lane: any EngineLane
-
-    init(host: any EngineHost) {
-        self.host = host
-        lane = host.engineLane
-    }
-
-    func connect(_ engine: HTTP1Engine) { self.engine = engine }
-
-    /// The connection has gone.
-    func disconnect() {
-        engine = nil
-        host = nil
-    }
-}
-
 /// One request of an HTTP/1.1 connection.
 final class HTTP1Exchange: Exchange {
     /// An answer on its way to the lane.
@@ -35,10 +10,10 @@ final class HTTP1Exchange: Exchange {
         let response: Response
     }
 
-    private let link: ConnectionLink
+    private let link: ConnectionLink<HTTP1Engine>
     private let isAnswered = Atomic<Bool>(false)
 
-    init(link: ConnectionLink) {
+    init(link: ConnectionLink<HTTP1Engine>) {
         self.link = link
     }
 

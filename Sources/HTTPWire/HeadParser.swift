@@ -7,6 +7,8 @@ struct ParsedHead {
     var isOldVersion: Bool
     /// The client wants further requests on this connection.
     var keepsAlive: Bool
+    /// There is an `Upgrade` field.
+    var asksUpgrade: Bool
 }
 
 /// Parses one request head (RFC 9112 sections 2 to 6), strictly, however it is cut.
@@ -128,6 +130,7 @@ struct HeadParser {
         return ParsedHead(
             request: request, isOldVersion: requestLine.isOldVersion,
             // RFC 9112 section 9.3.
-            keepsAlive: !meaning.asksClose && (!requestLine.isOldVersion || meaning.asksKeepAlive))
+            keepsAlive: !meaning.asksClose && (!requestLine.isOldVersion || meaning.asksKeepAlive),
+            asksUpgrade: meaning.asksUpgrade)
     }
 }

@@ -57,7 +57,7 @@ extension WireError {
         case .unsupportedVersion:
             Problem(
                 name: "version-not-supported", status: 505, title: "HTTP version not supported",
-                detail: "This connection speaks HTTP/1.1 and HTTP/1.0.")
+                detail: "Speak HTTP/1.1 or HTTP/1.0 here, or HTTP/2 from the first byte on.")
         default:
             Problem(
                 name: "malformed-request", status: 400, title: "Malformed request",

@@ -59,6 +59,12 @@ public struct Limits: Sendable, Equatable {
     public var streamWindow = 16 * 1024 * 1024
     /// Bytes of one frame's payload: larger ones measured no faster.
     public var frameBytes = 1024 * 1024
+    /// What a client may spend on frames that lead nowhere before its connection is ended: a frame
+    /// costs 1, a PING 5, a stream that is reset 50, as `FrameBudget` lists. So 200 resets or 2,000
+    /// PINGs at once, far more than any client sends; 64 bytes of a body give back 1, an answer 10.
+    public var frameCredit = 10_000
+    /// What time gives back of it in a second: 50 resets, 500 PINGs.
+    public var frameCreditRate = 2_500
 
     // MARK: Sessions
 

@@ -76,16 +76,14 @@ extension Connection {
         var taken = engine.receive(bytes, now: now)
         precondition(0...bytes.count ~= taken, "an engine took bytes that were not offered")
         takenBytes += taken
-        if let successor {
-            self.successor = nil
-            self.engine = successor
-            engine.disconnected()
-            taken += give(UnsafeRawBufferPointer(rebasing: bytes[taken...]), now)
-            return taken
-        }
         if isTCP, !ledger.isEmpty {
             ledger.acknowledge(taken: takenBytes, answers: engine.acknowledgedAnswers)
         }
+        guard let successor else { return taken }
+        self.successor = nil
+        self.engine = successor
+        engine.disconnected()
+        taken += give(UnsafeRawBufferPointer(rebasing: bytes[taken...]), now)
         return taken
     }
 

@@ -169,6 +169,16 @@ extension Setting {
         Setting(
             "frame-bytes", .bytes(\.limits.frameBytes, 16 << 10...(16 << 20) - 1),
             "The largest HTTP/2 frame that clients may send, and that they get if they take it."),
+        Setting(
+            "frame-credit", .count(\.limits.frameCredit, 1000...10_000_000),
+            """
+            What an HTTP/2 client may spend on frames that lead nowhere before its connection is \
+            ended: a frame costs 1, a PING 5, a stream that is reset 50. 64 bytes of a body give \
+            back 1, an answer 10.
+            """),
+        Setting(
+            "frame-credit-rate", .count(\.limits.frameCreditRate, 100...1_000_000),
+            "What each second gives back of frame-credit."),
     ]
 
     private static let sessions = [

@@ -1,0 +1,252 @@
+import CNGHTTP2
+public import ServiceLimits
+
+/// HTTP/2 on one connection (RFC 9113), by libnghttp2, from the client's preface on.
+///
+/// nghttp2 keeps the states of streams, the windows and the compression; this class turns what it
+/// reports into the calls of `RequestHandler`, `BodySink` and `BodySource`. Bodies are neither
+/// copied in nor, from mapped files, out. A body that its sink pauses holds up its own stream only:
+/// what comes within that stream's window is kept, and the window is given back when the sink has
+/// taken the bytes. Engine and host hold each other until `disconnected`; exchanges, which are the
+/// streams, reach both through a link that is cut then.
+///
+/// Time is looked at once a second while a stream is open: deadlines may be that much late.
+public final class HTTP2Engine: WireEngine {
+    enum Ending {
+        case close, closeAfterLinger, reset
+    }
+
+    let limits: Limits
+    let handler: any RequestHandler
+    let link: ConnectionLink<HTTP2Engine>
+    let peer: Peer
+    let session: HTTP2Session
+    /// The last instant that a call brought.
+    var now: ContinuousClock.Instant
+    /// A call of the transport's is in progress: it looks at everything when it returns.
+    var isInCall = false
+
+    // MARK: Input
+
+    var tracker = FrameTracker()
+    var budget: FrameBudget
+    /// The header block that is coming; blocks of several streams never mix.
+    var section = FieldSection()
+    /// The streams that are open, in no order.
+    var streams: [HTTP2Stream] = []
+    /// Of these, those with a sink.
+    var sinks = 0
+    var peerEnded = false
+    /// The client's SETTINGS have come, which end its preface.
+    var sawSettings = false
+    /// Nothing more is read: a GOAWAY is the last thing to be sent.
+    var isFailed = false
+
+    // MARK: Output
+
+    var output = OutputBuffer()
+    /// Streams of which slices were handed out that may not be written yet.
+    var inFlight: [HTTP2Stream] = []
+    /// What was handed out is not known to be written yet.
+    var isWriting = false
+    /// When something that was handed out was last known to be written.
+    var written: ContinuousClock.Instant
+    var ending: Ending?
+    var date = HTTPDate()
+    public private(set) var acknowledgedAnswers: Int
+
+    // MARK: Time
+
+    let handshakeDeadline: ContinuousClock.Instant
+    /// When the last stream was closed.
+    var idleSince: ContinuousClock.Instant
+    /// When the header block that is coming began.
+    var headBegan: ContinuousClock.Instant?
+    var nextTick: ContinuousClock.Instant?
+    var isShuttingDown = false
+    /// The client was told to begin no more streams, but not yet that none is served.
+    var owesGoAway = false
+
+    /// An engine for a connection on which the client speaks HTTP/2 from its first byte on.
+    public convenience init(
+        limits: Limits, handler: any RequestHandler, host: any EngineHost, peer: Peer,
+        now: ContinuousClock.Instant
+    ) {
+        self.init(
+            limits: limits, handler: handler, host: host, peer: peer, acknowledgedAnswers: 0,
+            now: now)
+        start()
+    }
+
+    /// - Parameter acknowledgedAnswers: the count of the engine that hands the connection over.
+    init(
+        limits: Limits, handler: any RequestHandler, host: any EngineHost, peer: Peer,
+        acknowledgedAnswers: Int, now: ContinuousClock.Instant
+    ) {
+        self.limits = limits
+        self.handler = handler
+        self.peer = peer
+        self.now = now
+        self.acknowledgedAnswers = acknowledgedAnswers
+        link = ConnectionLink(host: host)
+        session = HTTP2Session(limits: limits)
+        budget = FrameBudget(limits: limits, now: now)
+        handshakeDeadline = now + limits.headTimeout
+        idleSince = now
+        written = now
+        session.attach(self)
+        link.connect(self)
+    }
+
+    /// Our preface: SETTINGS, and the connection's window.
+    func start() {
+        session.submitSettings(limits)
+        let window = limits.streamWindow + limits.streams * limits.initialWindow
+        session.setWindow(stream: 0, bytes: min(window, Int(Int32.max)))
+    }
+
+    /// Takes over from HTTP/1.1 with a request that came over it (RFC 7540 section 3.2): answers
+    /// 101, and the request on stream 1.
+    ///
+    /// - Returns: false when `settings` are no SETTINGS; nothing has happened then.
+    func upgrade(_ request: RequestHead, settings: [UInt8]) -> Bool {
+        let isHeadRequest = request.method == "HEAD"
+        guard session.upgrade(settings: settings, isHeadRequest: isHeadRequest) else {
+            return false
+        }
+        // The client's preface is still to come.
+        sawSettings = false
+        let switching: StaticString =
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+        switching.withUTF8Buffer { output.append(UnsafeRawBufferPointer($0)) }
+        start()
+        let stream = addStream(1)
+        stream.hasEnded = true
+        begin(stream, request)
+        return true
+    }
+
+    // MARK: WireEngine
+
+    public var isReceivingBody: Bool { sinks > 0 }
+
+    public var isReset: Bool { if case .reset = ending { true } else { false } }
+
+    public var readDemand: ReadDemand {
+        guard ending == nil, !isFailed, !isOutputBlocked else { return .none }
+        guard tracker.frame?.type == FrameTracker.Kind.data, tracker.payloadLeft > 0 else {
+            return .bytes(atLeast: 1)
+        }
+        return .bytes(atLeast: min(tracker.payloadLeft, limits.receiveBytes))
+    }
+
+    /// So many answers to what the client sent wait because it does not read: nor do we, then.
+    private var isOutputBlocked: Bool { session.queuedFrames > 2 * limits.streams }
+
+    public func receive(
+        _ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant
+    ) -> Int {
+        call(now) {
+            guard ending == nil, !isFailed, !bytes.isEmpty else { return }
+            follow(bytes)
+            guard !isFailed else { return }
+            do throws(HTTP2Session.Failure) {
+                try session.receive(bytes)
+            } catch {
+                fail(Self.cause(error))
+            }
+        }
+        return bytes.count
+    }
+
+    /// Charges what is about to come, before any of it is worked on.
+    private func follow(_ bytes: UnsafeRawBufferPointer) {
+        budget.refill(now: now)
+        var isBlockTooLarge = false
+        tracker.advance(over: bytes) { frame, blockBytes in
+            budget.receive(frame)
+            if frame.type == FrameTracker.Kind.headers { headBegan = now }
+            if blockBytes > Self.headerRoom * limits.headerBytes { isBlockTooLarge = true }
+        }
+        if !tracker.isInsideHead { headBegan = nil }
+        if budget.isExhausted || isBlockTooLarge { fail(NGHTTP2_ENHANCE_YOUR_CALM) }
+    }
+
+    /// So many times what is allowed of a head is read before it is cut off without an answer.
+    static var headerRoom: Int { 4 }
+
+    private static func cause(_ failure: HTTP2Session.Failure) -> nghttp2_error_code {
+        switch nghttp2_error(failure.code) {
+        case NGHTTP2_ERR_BAD_CLIENT_MAGIC: NGHTTP2_PROTOCOL_ERROR
+        case NGHTTP2_ERR_FLOODED, NGHTTP2_ERR_TOO_MANY_CONTINUATIONS: NGHTTP2_ENHANCE_YOUR_CALM
+        default: NGHTTP2_INTERNAL_ERROR
+        }
+    }
+
+    public func receiveEnd(now: ContinuousClock.Instant) {
+        call(now) {
+            peerEnded = true
+            for stream in streams where !stream.hasEnded {
+                endSink(stream, .disconnected)
+                session.submitReset(stream: stream.id, NGHTTP2_CANCEL)
+            }
+        }
+    }
+
+    public func disconnected() {
+        isInCall = true
+        link.disconnect()
+        end(.close)
+        let streams = streams
+        self.streams = []
+        inFlight = []
+        output = OutputBuffer()
+        for stream in streams {
+            stream.index = nil
+            stream.body = AnswerBody()
+            endSink(stream, isShuttingDown ? .shuttingDown : .disconnected)
+        }
+        isInCall = false
+    }
+
+    public func beginShutdown(now: ContinuousClock.Instant) {
+        call(now) {
+            isShuttingDown = true
+            if streams.isEmpty {
+                fail(NGHTTP2_NO_ERROR)
+            } else {
+                session.submitShutdownNotice()
+                owesGoAway = true
+            }
+        }
+    }
+
+    // MARK: Ends
+
+    func end(_ ending: Ending) {
+        self.ending = self.ending ?? ending
+    }
+
+    /// Ends the connection with a GOAWAY.
+    func fail(_ code: nghttp2_error_code) {
+        guard !isFailed else { return }
+        isFailed = true
+        session.terminate(code)
+    }
+
+    /// The client has read everything that was sent before our SETTINGS.
+    func noteSettingsAcknowledged() {
+        acknowledgedAnswers += 1
+    }
+
+    /// Wraps each of the transport's calls.
+    func call<Result>(_ now: ContinuousClock.Instant, _ body: () -> Result) -> Result {
+        isInCall = true
+        self.now = now
+        defer {
+            updateTick()
+            isInCall = false
+        }
+        return body()
+    }
+}
