@@ -198,12 +198,21 @@ extension HTTP1Engine {
         closesAfterAnswer = true
         if isAnswerWritten {
             end(.close)
-        } else if case .idle = output {
+        } else if mayStillRefuse {
             exchange = nil
             var response = error.problem.response()
             response.closesConnection = true
             output = .given(response)
         }
         abortBody(reason)
+    }
+
+    /// Nothing of an answer is handed out: then the framing goes first, even if the head alone was
+    /// enough to answer.
+    private var mayStillRefuse: Bool {
+        switch output {
+        case .idle, .given: true
+        case .bytes, .slice, .stream, .last: false
+        }
     }
 }
