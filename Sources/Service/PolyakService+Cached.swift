@@ -19,7 +19,8 @@ extension PolyakService {
         try checkRunning()
         let contentType = request.fields.first("content-type") ?? "application/octet-stream"
         let writer = try refusing { () throws(SessionError) in
-            try session.beginCached(contentType: contentType)
+            try session.beginCached(
+                contentType: contentType, identity: request.identity.name)
         }
         let sink = CachedSink(writer, limit: limits.modelBytes, exchange: exchange) { writer in
             session.storeCached(writer, for: trainer) { result in

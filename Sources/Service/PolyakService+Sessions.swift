@@ -21,7 +21,7 @@ extension PolyakService {
         try checkLength(request, coding, limit: limits.jsonBytes, "the settings")
         return .accept(
             collecting(coding, "the settings", exchange) { bytes in
-                self.create(name, from: bytes, exchange)
+                self.create(name, from: bytes, request.identity, exchange)
             })
     }
 
@@ -29,14 +29,16 @@ extension PolyakService {
         key: "the body", given: "nothing",
         allowed: "the settings, for example {\"strategy\": \"alpha_suffix\", \"epochs\": 10}")
 
-    private func create(_ name: String, from bytes: [UInt8], _ exchange: any Exchange) {
+    private func create(
+        _ name: String, from bytes: [UInt8], _ identity: Identity, _ exchange: any Exchange
+    ) {
         do throws(Refusal) {
             if bytes.isEmpty { throw Refusal(Self.noSettings) }
             let json = try readJSON(bytes)
             let settings = try refusing { () throws(SessionError) in
                 try SessionSettings(json, maximumAverages: limits.averages)
             }
-            store.create(name, settings: settings) { result in
+            store.create(name, settings: settings, owner: identity.name) { result in
                 switch result {
                 case .success(.created(let session)):
                     var response = Response.json(session.stateJSON(), status: 201)

@@ -29,7 +29,8 @@ extension PolyakService {
         let upload = UploadRequest(
             trainer: trainer, step: step, idempotencyKey: key,
             fingerprintHead: key == nil ? "" : request.fingerprintHead,
-            bodyByteCount: decodedLength(request, coding))
+            bodyByteCount: decodedLength(request, coding),
+            identity: request.identity.name)
         let admission = session.admit(upload, client: UploadExchange(exchange))
         return try begin(admission, request, coding, upload, exchange)
     }

@@ -49,9 +49,15 @@ extension Problem {
         case .idempotencyKeyReused(let key):
             self = ProblemKind.idempotencyKeyReused.problem(
                 "Idempotency-Key \"\(key)\" was used for another request: use a new key")
-        case .tooManyUploads(let limit):
+        case .tooManyUploads(let limit, let scope):
+            let detail =
+                switch scope {
+                case .session: "uploads and reports already wait in this session"
+                case .service: "uploads are already in progress, as many as the service takes"
+                case .identity: "uploads of yours are already in progress, as many as one may have"
+                }
             self = ProblemKind.tooManyUploads.problem(
-                "\(limit) uploads and reports already wait in this session",
+                "\(limit) \(detail)",
                 fields: [("Retry-After", "1")])
         case .quotaExceeded(let detail): self = ProblemKind.quotaExceeded.problem(detail)
         case .model(let error): self.init(error)

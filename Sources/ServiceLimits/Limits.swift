@@ -70,6 +70,19 @@ public struct Limits: Sendable, Equatable {
 
     /// Sessions in the service.
     public var sessions = 10_000
+    /// Sessions that one identity of the token file has created: a tenth of all, so that one that
+    /// forgets to delete leaves room for the others.
+    public var sessionsPerIdentity = 1_000
+    /// Bytes that the averages of one session need, two buffers for each. The default bounds
+    /// nothing: only the operator knows the models, and the runtime directory is bounded anyway.
+    public var sessionBytes = 1 << 50
+    /// The same of all sessions together; unbounded too.
+    public var allSessionBytes = 1 << 50
+    /// Bodies of models and cached weights that are being received in the whole service: an early
+    /// one of HTTP/2 may hold `initialWindow`, which comes to 256 MiB.
+    public var uploads = 4_096
+    /// The same of one identity of the token file: a quarter, so that it leaves room for others.
+    public var uploadsPerIdentity = 1_024
     /// Averages in one session.
     public var averages = 32
     /// Bytes of a JSON body: settings and reports.

@@ -89,10 +89,14 @@ public final class CachedFileWriter {
     private let contentType: String
     private var byteCount = 0
     private var isFinished = false
+    /// Of one that is uploaded.
+    private var permit: UploadPermit?
 
     init(
-        directory: String, number: Int, contentType: String, budget: ByteBudget
+        directory: String, number: Int, contentType: String, permit: UploadPermit?,
+        budget: ByteBudget
     ) throws(SessionError) {
+        self.permit = permit
         self.number = number
         path = CachedFile.path(in: directory, number: number)
         let fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -132,6 +136,7 @@ public final class CachedFileWriter {
 
     func finish() -> CachedFile {
         isFinished = true
+        permit = nil
         return CachedFile(
             fileDescriptor: fileDescriptor, byteCount: byteCount, contentType: contentType,
             number: number, path: path, budget: budget)

@@ -51,6 +51,8 @@ final class FoldJob: @unchecked Sendable {
     private let kernels = FoldKernels.best
     /// The session's layout; made from this upload's header when there is none yet.
     private(set) var layout: ModelLayout?
+    /// Whether the session has no layout yet.
+    let fixesLayout: Bool
     private(set) var plan: UploadPlan?
     /// The plan of the session's last upload; it fits when the header is the same.
     private let known: UploadPlan?
@@ -69,6 +71,7 @@ final class FoldJob: @unchecked Sendable {
         self.maker = maker
         self.checksFinite = checksFinite
         self.layout = layout
+        fixesLayout = layout == nil
         self.known = known
     }
 

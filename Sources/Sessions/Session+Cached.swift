@@ -3,13 +3,19 @@ import Synchronization
 
 extension Session {
     /// Begins a file for a trainer's cached weights.
-    public func beginCached(contentType: String) throws(SessionError) -> CachedFileWriter {
+    ///
+    /// - Parameter identity: the name of who sends them; nil without one.
+    public func beginCached(
+        contentType: String, identity: String?
+    ) throws(SessionError) -> CachedFileWriter {
+        let permit = try budgets.uploads.enter(identity)
         let number = state.withLock { state in
             state.cachedFilesCreated += 1
             return state.cachedFilesCreated
         }
         return try CachedFileWriter(
-            directory: directory, number: number, contentType: contentType, budget: cachedBudget)
+            directory: directory, number: number, contentType: contentType, permit: permit,
+            budget: budgets.cached)
     }
 
     /// Publishes what was written; readers of the file before it finish undisturbed.

@@ -71,7 +71,8 @@ extension Session {
             if let refusal = state.refusal(self) { return .settled(.failure(refusal)) }
             if let settled = settle(state) { return .settled(settled) }
             guard state.queue.count < limits.queuedUploads else {
-                return .settled(.failure(.tooManyUploads(limit: limits.queuedUploads)))
+                return .settled(
+                    .failure(.tooManyUploads(limit: limits.queuedUploads, in: .session)))
             }
             state.inFlight.begin(key: turn.identity.key, step: nil)
             state.queue.append(turn)

@@ -21,6 +21,10 @@ extension Session {
         writer.string(name)
         writer.key("incarnation")
         writer.string(incarnation)
+        if let owner {
+            writer.key("owner")
+            writer.string(owner)
+        }
         writer.key("revision")
         writer.int(record.revision)
         writer.key("durable_revision")

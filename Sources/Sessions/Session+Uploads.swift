@@ -35,11 +35,19 @@ extension Session {
                 return (.notStarted(state.record.uploadAnswer(applied: []).bytes()), false)
             }
             guard state.queue.count < limits.queuedUploads else {
-                return (.refused(.tooManyUploads(limit: limits.queuedUploads)), false)
+                return (
+                    .refused(.tooManyUploads(limit: limits.queuedUploads, in: .session)), false
+                )
+            }
+            let permit: UploadPermit
+            do throws(SessionError) {
+                permit = try budgets.uploads.enter(request.identity)
+            } catch {
+                return (.refused(error), false)
             }
             let upload = Upload(
-                session: self, request: request, client: client, limits: limits,
-                stagingBudget: stagingBudget, previous: state.lastPlan?.header)
+                session: self, request: request, client: client, permit: permit, limits: limits,
+                stagingBudget: budgets.staging, previous: state.lastPlan?.header)
             state.inFlight.begin(key: request.idempotencyKey, step: request.stepName)
             state.queue.append(upload)
             return (.admitted(upload), state.queue.count == 1)
@@ -174,6 +182,7 @@ extension Session {
     func endTurn(_ upload: Upload, unused job: FoldJob?) {
         var after = AfterUnlock()
         state.withLock { state in
+            if job != nil, state.record.layout == nil { state.dropClaim(to: budgets.models) }
             for participant in job?.participants ?? [] {
                 let slot = participant.next ?? participant.replaced
                 // Before the layout is fixed, the next upload may need slots of another size; and

@@ -38,6 +38,8 @@ public final class Session: Sendable {
         var readOnlyReason: String?
         /// The newest revision in the data directory; nil before the first.
         var durableRevision: Int?
+        /// Bytes taken of `Budgets.models`.
+        var claimedByteCount: Int
         /// The numbers of the cached files in the data directory.
         var durableCached: Set<Int>
         /// A change is in the data directory and in the journal, and not published yet.
@@ -50,11 +52,12 @@ public final class Session: Sendable {
     public let settings: SessionSettings
     /// Random, new at creation and whenever an older revision had to be gone back to.
     public let incarnation: String
+    /// The name of the identity that created it; nil when nobody had to say who they are.
+    let owner: String?
     /// Where the slot files and the journal are.
     let directory: String
     let limits: Limits
-    let stagingBudget: ByteBudget
-    let cachedBudget: ByteBudget
+    let budgets: Budgets
     /// The copy in the data directory.
     let durableCopy: DurableCopy
     /// Set while there may be a blocked upload: for `readerLetGo`.
@@ -72,18 +75,23 @@ public final class Session: Sendable {
     init(
         record: SessionRecord, journal: SessionJournal, slots: [SlotSet],
         cachedFiles: [String: CachedFile], directory: String, durableCopy: DurableCopy,
-        durable: DurableCopy.Contents?, limits: Limits, stagingBudget: ByteBudget,
-        cachedBudget: ByteBudget
+        durable: DurableCopy.Contents?, limits: Limits, budgets: Budgets
     ) {
         name = record.name
         settings = record.settings
         incarnation = record.incarnation
+        owner = record.owner
         self.directory = directory
         self.limits = limits
-        self.stagingBudget = stagingBudget
-        self.cachedBudget = cachedBudget
+        self.budgets = budgets
         self.durableCopy = durableCopy
         mappings = SharedMappings(limit: limits.keptMappings)
+        let claimed =
+            record.layout.map {
+                Session.neededByteCount($0, of: record.name, record.settings)
+            } ?? 0
+        // What is there already counts, even when less is allowed now.
+        budgets.models.takeAnyway(claimed)
         state = Mutex(
             State(
                 record: record, slots: slots, cachedFiles: cachedFiles,
@@ -91,7 +99,7 @@ public final class Session: Sendable {
                 cachedFilesCreated: max(
                     cachedFiles.values.map(\.number).max() ?? 0,
                     durable?.cached.keys.max() ?? 0),
-                journal: journal, durableRevision: durable?.revision,
+                journal: journal, durableRevision: durable?.revision, claimedByteCount: claimed,
                 durableCached: Set(durable?.cached.keys.map { $0 } ?? [])))
     }
 
@@ -100,6 +108,7 @@ public final class Session: Sendable {
         let turns = state.withLock { state in
             state.isDeleted = true
             state.blocked = nil
+            state.dropClaim(to: budgets.models)
             defer { state.queue = [] }
             return state.queue
         }

@@ -18,7 +18,7 @@ public enum SessionError: Error, Sendable, Equatable {
     /// The same step, or the same idempotency key, is being handled by another request.
     case inProgress(detail: String)
     case idempotencyKeyReused(key: String)
-    case tooManyUploads(limit: Int)
+    case tooManyUploads(limit: Int, in: UploadScope)
     case quotaExceeded(detail: String)
     case model(ModelError)
     /// The file of an upload by reference may not be read.
@@ -36,6 +36,16 @@ public enum SessionError: Error, Sendable, Equatable {
     /// The session's files cannot be read; `reason` names what is wrong.
     case damaged(session: String, reason: String)
     case storageFailed(detail: String)
+}
+
+/// Where uploads are counted.
+public enum UploadScope: Sendable, Equatable {
+    /// Those that wait in one session.
+    case session
+    /// All that are in progress.
+    case service
+    /// Those of one identity that are in progress.
+    case identity
 }
 
 extension SessionError {

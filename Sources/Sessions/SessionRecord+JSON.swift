@@ -11,6 +11,10 @@ extension SessionRecord {
         writer.string(name)
         writer.key("settings")
         settings.write(to: &writer)
+        if let owner {
+            writer.key("owner")
+            writer.string(owner)
+        }
         writer.key("incarnation")
         writer.string(incarnation)
         if let recovered {
@@ -69,6 +73,9 @@ extension SessionRecord {
             settings = try SessionSettings(try object.value("settings"), maximumAverages: .max)
         } catch {
             throw RecordError(detail: "the settings cannot be read: \(error)")
+        }
+        owner = try object.optional("owner") { value throws(RecordError) in
+            try RecordObject.string(value)
         }
         incarnation = try object.string("incarnation")
         recovered = try object.optional("recovered") { value throws(RecordError) in

@@ -40,6 +40,8 @@ struct SessionRecord: Sendable {
     /// had to be gone back to.
     let name: String
     let settings: SessionSettings
+    /// The name of the identity that created the session.
+    let owner: String?
     var incarnation: String
     /// The revisions of the last such recovery.
     var recovered: Recovery?
@@ -56,11 +58,12 @@ struct SessionRecord: Sendable {
 
     /// A new session's record.
     init(
-        name: String, settings: SessionSettings, incarnation: String, maximumKeys: Int,
-        maximumHistory: Int
+        name: String, settings: SessionSettings, owner: String?, incarnation: String,
+        maximumKeys: Int, maximumHistory: Int
     ) {
         self.name = name
         self.settings = settings
+        self.owner = owner
         self.incarnation = incarnation
         averages = settings.averages.map(Average.init)
         ledger = RequestLedger(maximumKeys: maximumKeys)

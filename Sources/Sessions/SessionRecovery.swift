@@ -8,8 +8,7 @@ import StrictJSON
 struct SessionRecovery {
     let directories: SessionDirectories
     let limits: Limits
-    let stagingBudget: ByteBudget
-    let cachedBudget: ByteBudget
+    let budgets: Budgets
     let logger: Logger
 
     enum Outcome {
@@ -114,7 +113,7 @@ struct SessionRecovery {
         var files: [String: CachedFile] = [:]
         for (trainer, cached) in live.record.cached {
             let filePath = CachedFile.path(in: path, number: cached.file)
-            guard let file = CachedFile(opening: filePath, cached, budget: cachedBudget) else {
+            guard let file = CachedFile(opening: filePath, cached, budget: budgets.cached) else {
                 throw RecoveryError(reason: "\(filePath) is missing or has another size")
             }
             files[trainer] = file
@@ -244,7 +243,7 @@ struct SessionRecovery {
         }
         let writer = try CachedFileWriter(
             directory: runtime, number: cached.file, contentType: cached.contentType,
-            budget: cachedBudget)
+            permit: nil, budget: budgets.cached)
         var bytes = [UInt8](repeating: 0, count: file.byteCount)
         try bytes.withUnsafeMutableBytes { buffer in
             try CheckpointFile.read(
@@ -264,7 +263,6 @@ struct SessionRecovery {
             directory: directories.runtimeDirectory(directory),
             durableCopy: DurableCopy(
                 directory: directories.dataDirectory(directory), contents: durable),
-            durable: durable, limits: limits, stagingBudget: stagingBudget,
-            cachedBudget: cachedBudget)
+            durable: durable, limits: limits, budgets: budgets)
     }
 }

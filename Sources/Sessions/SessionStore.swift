@@ -13,10 +13,25 @@ public final class SessionStore: Sendable {
     }
 
     private struct State {
-        var sessions: [String: Session] = [:]
+        private(set) var sessions: [String: Session] = [:]
+        /// How many of them each identity created.
+        private(set) var countOfOwner: [String: Int] = [:]
         /// Sessions whose files cannot be read, or not removed.
         var damaged: [String: Damaged] = [:]
         var isStopping = false
+
+        mutating func add(_ session: Session) {
+            sessions[session.name] = session
+            if let owner = session.owner { countOfOwner[owner, default: 0] += 1 }
+        }
+
+        mutating func remove(_ name: String) -> Session? {
+            let session = sessions.removeValue(forKey: name)
+            if let owner = session?.owner, let count = countOfOwner[owner] {
+                countOfOwner[owner] = count == 1 ? nil : count - 1
+            }
+            return session
+        }
     }
 
     private struct Damaged {
@@ -27,8 +42,7 @@ public final class SessionStore: Sendable {
 
     private let limits: Limits
     private let directories: SessionDirectories
-    private let stagingBudget: ByteBudget
-    private let cachedBudget: ByteBudget
+    private let budgets: Budgets
     private let logger: Logger
     private let state: Mutex<State>
     /// Creates and deletes, one at a time: both wait for disks.
@@ -50,11 +64,9 @@ public final class SessionStore: Sendable {
         self.logger = logger
         directories = try SessionDirectories(
             data: dataDirectory, runtime: runtimeDirectory, logger: logger)
-        stagingBudget = ByteBudget(limit: limits.stagingBytes)
-        cachedBudget = ByteBudget(limit: limits.cachedBytes)
+        budgets = Budgets(limits)
         let recovery = SessionRecovery(
-            directories: directories, limits: limits, stagingBudget: stagingBudget,
-            cachedBudget: cachedBudget, logger: logger)
+            directories: directories, limits: limits, budgets: budgets, logger: logger)
         state = Mutex(SessionStore.recover(try directories.sessionDirectories(), recovery, logger))
         try directories.markStoppedCleanly(notFoundAfterCleanStop)
         // Only of a session whose copy was damaged there is something to write.
@@ -71,7 +83,7 @@ public final class SessionStore: Sendable {
         var state = State()
         for directory in names {
             switch recovery.recover(directory) {
-            case .recovered(let session): state.sessions[session.name] = session
+            case .recovered(let session): state.add(session)
             case .damaged(let name, let reason):
                 logger.error("session damaged: \(reason)", metadata: ["session": "\(name)"])
                 state.damaged[name] = Damaged(reason: reason, directory: directory)
@@ -90,25 +102,27 @@ public final class SessionStore: Sendable {
 
     /// Creates a session, or finds it when it exists with equal settings.
     ///
-    /// - Parameter answer: called once, on a Dispatch thread, when the creation survives what the
-    ///   session's durability promises.
+    /// - Parameters:
+    ///   - owner: the name of the identity that creates it, for its quota; nil without one.
+    ///   - answer: called once, on a Dispatch thread, when the creation survives what the
+    ///     session's durability promises.
     public func create(
-        _ name: String, settings: SessionSettings,
+        _ name: String, settings: SessionSettings, owner: String?,
         answer: @escaping @Sendable (Result<Creation, SessionError>) -> Void
     ) {
         queue.async { [self] in
             answer(
                 Result { () throws(SessionError) in
-                    if let existing = try existing(name, settings) { return existing }
-                    let session = try makeSession(name, settings)
-                    state.withLock { $0.sessions[name] = session }
+                    if let existing = try existing(name, settings, owner) { return existing }
+                    let session = try makeSession(name, settings, owner)
+                    state.withLock { $0.add(session) }
                     return .created(session)
                 })
         }
     }
 
     private func existing(
-        _ name: String, _ settings: SessionSettings
+        _ name: String, _ settings: SessionSettings, _ owner: String?
     ) throws(SessionError) -> Creation? {
         let result = state.withLock { state -> Result<Creation?, SessionError> in
             if let known = state.sessions[name] {
@@ -125,16 +139,22 @@ public final class SessionStore: Sendable {
                         detail: "the service holds at most \(limits.sessions) sessions; "
                             + "DELETE one that is no longer needed"))
             }
+            if let owner, state.countOfOwner[owner, default: 0] >= limits.sessionsPerIdentity {
+                return .failure(
+                    .quotaExceeded(
+                        detail: "\(owner) has created \(limits.sessionsPerIdentity) sessions, as "
+                            + "many as one may; DELETE one that is no longer needed"))
+            }
             return .success(nil)
         }
         return try result.get()
     }
 
     private func makeSession(
-        _ name: String, _ settings: SessionSettings
+        _ name: String, _ settings: SessionSettings, _ owner: String?
     ) throws(SessionError) -> Session {
         let record = SessionRecord(
-            name: name, settings: settings, incarnation: Session.makeIncarnation(),
+            name: name, settings: settings, owner: owner, incarnation: Session.makeIncarnation(),
             maximumKeys: limits.idempotencyKeys, maximumHistory: limits.history)
         let directory = SessionDirectories.makeName(
             session: name, incarnation: record.incarnation)
@@ -154,7 +174,7 @@ public final class SessionStore: Sendable {
                 record: record, journal: journal, slots: settings.averages.map { _ in SlotSet() },
                 cachedFiles: [:], directory: runtime, durableCopy: durableCopy,
                 durable: settings.durability == .disk ? .init(revision: 0) : nil,
-                limits: limits, stagingBudget: stagingBudget, cachedBudget: cachedBudget)
+                limits: limits, budgets: budgets)
         } catch {
             // Neither place keeps a part of what was never acknowledged.
             try? remove(durableCopy, directory, of: name)
@@ -201,7 +221,7 @@ public final class SessionStore: Sendable {
     public func delete(
         _ name: String, answer: @escaping @Sendable (Result<Void, SessionError>) -> Void
     ) {
-        let session = state.withLock { $0.sessions.removeValue(forKey: name) }
+        let session = state.withLock { $0.remove(name) }
         session?.delete()
         queue.async { [self] in
             answer(

@@ -16,35 +16,6 @@ public protocol UploadClient: AnyObject, Sendable {
     func answer(_ result: Result<[UInt8], SessionError>)
 }
 
-/// What the head of an upload says.
-public struct UploadRequest: Sendable {
-    /// Steps rise within one trainer.
-    public var trainer: String
-    /// 0 or more; nil without one.
-    public var step: Int?
-    /// `Idempotency-Key`; nil without one.
-    public var idempotencyKey: String?
-    /// `RequestFingerprint.head`, when there is a key.
-    public var fingerprintHead: String
-    /// The body's length when it is announced.
-    public var bodyByteCount: Int?
-
-    public init(
-        trainer: String, step: Int?, idempotencyKey: String?, fingerprintHead: String,
-        bodyByteCount: Int?
-    ) {
-        self.trainer = trainer
-        self.step = step
-        self.idempotencyKey = idempotencyKey
-        self.fingerprintHead = fingerprintHead
-        self.bodyByteCount = bodyByteCount
-    }
-
-    var stepName: RequestLedger.StepName? {
-        step.map { RequestLedger.StepName(trainer: trainer, step: $0) }
-    }
-}
-
 /// An admitted upload: body bytes in, one fold and one answer out.
 ///
 /// `receive`, `finish` and `abort` are called on the client's lane, and everything else runs there
@@ -71,6 +42,8 @@ public final class Upload: @unchecked Sendable, Turn {
     private var decoder: SafetensorsDecoder
     /// Bytes of the data section folded so far.
     private var dataPosition = 0
+    /// Given back before the answer, so that the client's next upload finds its place.
+    private var permit: UploadPermit?
     private let stagingBudget: ByteBudget
     private var staging: StagingBuffer?
     /// The model's file, of an upload by reference, from the end of the body to the fold's.
@@ -89,10 +62,12 @@ public final class Upload: @unchecked Sendable, Turn {
 
     /// - Parameter previous: the header of the session's last upload; most are equal.
     init(
-        session: Session, request: UploadRequest, client: any UploadClient, limits: Limits,
-        stagingBudget: ByteBudget, previous: SafetensorsHeader?
+        session: Session, request: UploadRequest, client: any UploadClient,
+        permit: UploadPermit, limits: Limits, stagingBudget: ByteBudget,
+        previous: SafetensorsHeader?
     ) {
         self.session = session
+        self.permit = permit
         self.request = request
         self.client = client
         self.stagingBudget = stagingBudget
@@ -232,8 +207,9 @@ public final class Upload: @unchecked Sendable, Turn {
 
     private func answerDropped() {
         guard let answer = droppedAnswer else { return }
-        client.answer(.success(answer))
         phase = .ended
+        permit = nil
+        client.answer(.success(answer))
     }
 
     // MARK: Folding
@@ -269,7 +245,11 @@ public final class Upload: @unchecked Sendable, Turn {
     private func allocate() {
         guard let job else { return }
         let position = dataPosition
-        work { () throws(SessionError) in try job.allocate(from: position) }
+        let session = session
+        work { () throws(SessionError) in
+            try session.claimMemory(for: job)
+            try job.allocate(from: position)
+        }
     }
 
     /// Folds what was staged before the turn came; all of it at once in parallel when it is whole.
@@ -283,6 +263,7 @@ public final class Upload: @unchecked Sendable, Turn {
             guard let header = decoder.header else { return }
             try job.plan(for: header)
             let data = UnsafeRawBufferPointer(rebasing: bytes[headerEnd...])
+            try session.claimMemory(for: job)
             try job.allocate(upTo: data.count)
             if isWhole, data.count == header.dataByteCount {
                 try checkLength(data)
@@ -304,6 +285,7 @@ public final class Upload: @unchecked Sendable, Turn {
             try file.readHeader(into: &decoder)
             guard let header = decoder.header else { return }
             try job.plan(for: header)
+            try session.claimMemory(for: job)
             try job.allocate(upTo: header.dataByteCount)
             try job.foldInParallel(.file(file, offset: header.bytes.count))
             try file.checkUnchanged()
@@ -363,6 +345,7 @@ public final class Upload: @unchecked Sendable, Turn {
         do throws(SessionError) {
             let answer = try session.commit(self, job, change)
             phase = .ended
+            permit = nil
             self.job = nil
             client.answer(.success(answer))
         } catch {
@@ -378,6 +361,7 @@ public final class Upload: @unchecked Sendable, Turn {
     /// Gives the turn, or the place in the queue, back.
     private func end() {
         phase = .ended
+        permit = nil
         staging = nil
         reference = nil
         session.endTurn(self, unused: job)

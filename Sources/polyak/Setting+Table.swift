@@ -186,6 +186,34 @@ extension Setting {
             "sessions", .count(\.limits.sessions, 1...1_000_000),
             "Sessions in the service. Beyond it 429."),
         Setting(
+            "sessions-per-identity", .count(\.limits.sessionsPerIdentity, 0...1_000_000),
+            """
+            Sessions that one identity of the token file has created and not deleted. Beyond it \
+            429. Sessions made without a token file are nobody's.
+            """),
+        Setting(
+            "session-bytes", .bytes(\.limits.sessionBytes, 0...1 << 50),
+            """
+            What the averages of one session need, two buffers of the model's size for each. \
+            Beyond it the first upload gets 507. The default is no bound: only you know your \
+            models.
+            """),
+        Setting(
+            "all-session-bytes", .bytes(\.limits.allSessionBytes, 0...1 << 50),
+            """
+            The same of all sessions together. The default is no bound beside the room in the \
+            runtime directory, which older revisions and cached weights need too.
+            """),
+        Setting(
+            "uploads", .count(\.limits.uploads, 1...1_000_000),
+            """
+            Uploads of models and cached weights in progress in the whole service, those that wait \
+            for their turn included. Beyond it 429.
+            """),
+        Setting(
+            "uploads-per-identity", .count(\.limits.uploadsPerIdentity, 1...1_000_000),
+            "The same of one identity of the token file."),
+        Setting(
             "averages", .count(\.limits.averages, 1...32),
             "Averages of one session."),
         Setting(

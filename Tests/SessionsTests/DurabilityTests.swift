@@ -19,7 +19,7 @@ import Testing
     private func store(
         _ bytes: [UInt8], in session: Session, for trainer: String = "default"
     ) throws -> Bool {
-        let writer = try session.beginCached(contentType: "a/b")
+        let writer = try session.beginCached(contentType: "a/b", identity: nil)
         try bytes.withUnsafeBytes { try writer.write($0) }
         return try awaited { session.storeCached(writer, for: trainer, answer: $0) }.get()
     }

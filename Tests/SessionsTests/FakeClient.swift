@@ -104,11 +104,12 @@ final class FakeClient: UploadClient {
 extension Session {
     /// An upload's request; the fingerprint is that of `keyedBody`.
     static func request(
-        step: Int? = nil, trainer: String = "default", key: String? = nil, length: Int? = nil
+        step: Int? = nil, trainer: String = "default", key: String? = nil, length: Int? = nil,
+        identity: String? = nil
     ) -> UploadRequest {
         UploadRequest(
             trainer: trainer, step: step, idempotencyKey: key, fingerprintHead: "POST",
-            bodyByteCount: length)
+            bodyByteCount: length, identity: identity)
     }
 
     /// Admits an upload that must be admitted.

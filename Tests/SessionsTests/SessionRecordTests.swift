@@ -14,7 +14,7 @@ import Testing
                     + #""b":{"strategy":"nta","epochs":100,"n":2}}}"#),
             maximumAverages: 32)
         return SessionRecord(
-            name: "s", settings: settings, incarnation: "00ff", maximumKeys: 3,
+            name: "s", settings: settings, owner: "ann", incarnation: "00ff", maximumKeys: 3,
             maximumHistory: 4)
     }
 
@@ -61,7 +61,8 @@ import Testing
     /// What a record says, without the order of its dictionaries.
     private func facts(_ record: SessionRecord) -> [String] {
         var facts = [
-            record.name, "\(record.settings)", record.incarnation,
+            record.name, "\(record.settings)", String(describing: record.owner),
+            record.incarnation,
             String(describing: record.recovered), "\(record.revision)", "\(record.reportCount)",
             "\(record.history)", "\(record.averages)",
             "\(record.layout?.entries.map { "\($0)" } ?? [])",
@@ -109,6 +110,12 @@ import Testing
         #expect(small.history.map(\.revision) == [6, 7])
     }
 
+    @Test func aRecordOfBeforeThereWereOwnersHasNone() throws {
+        let text = String(decoding: try newRecord().bytes(), as: UTF8.self)
+        #expect(try read(text).owner == "ann")
+        #expect(try read(text.replacing(#""owner":"ann","#, with: "")).owner == nil)
+    }
+
     @Test func aRecoveryIsKept() throws {
         var record = try newRecord()
         for from in [9, nil] {
@@ -131,6 +138,7 @@ import Testing
 
     @Test(arguments: [
         (#""revision":0"#, #""revision":"0""#), (#""incarnation":"00ff","#, ""),
+        (#""owner":"ann""#, #""owner":1"#),
         (#""decay":0.9"#, #""decay":9"#), (#""averages":[{"#, #""averages":[{},{"#),
         (#""report_count":0"#, #""report_count":null"#),
     ])

@@ -27,9 +27,13 @@ final class TestSessions {
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     /// Creates a session; `settings` is JSON.
-    func create(_ settings: String, name: String = "s") throws -> Session {
+    func create(
+        _ settings: String, name: String = "s", owner: String? = nil
+    ) throws -> Session {
         let settings = try SessionSettings(json(settings), maximumAverages: 32)
-        let creation = try awaited { store.create(name, settings: settings, answer: $0) }.get()
+        let creation = try awaited {
+            store.create(name, settings: settings, owner: owner, answer: $0)
+        }.get()
         switch creation {
         case .created(let session), .existed(let session): return session
         }

@@ -19,7 +19,7 @@ import Testing
 
     private func expectTurnIsFree() throws {
         #expect(session.state.withLock { $0.queue.count } == 0)
-        #expect(session.stagingBudget.usedByteCount == 0)
+        #expect(session.budgets.staging.usedByteCount == 0)
         _ = try session.upload(model(1)).get()
     }
 
@@ -39,7 +39,7 @@ import Testing
             #expect(try client.result().get().contains(#""revision":\#(index + 1),"#))
         }
         #expect(try session.values() == [4])
-        #expect(session.stagingBudget.usedByteCount == 0)
+        #expect(session.budgets.staging.usedByteCount == 0)
     }
 
     @Test func aWaitingBodyIsHeldBackWhenTheBudgetIsSpent() throws {
@@ -57,12 +57,12 @@ import Testing
         }
         // 4 chunks of 1,000 bytes fit, the fifth does not.
         #expect(taken == 4000)
-        #expect(session.stagingBudget.usedByteCount == 4000)
+        #expect(session.budgets.staging.usedByteCount == 4000)
         first.push(model([TestTensor("w", [Float](repeating: 1, count: 2000))]), to: holder)
         holder.finish(fingerprint: nil)
         _ = try first.result().get()
         second.runLane(until: { second.resumes > 0 })
-        #expect(session.stagingBudget.usedByteCount == 0)
+        #expect(session.budgets.staging.usedByteCount == 0)
         second.push(Array(body[taken...]), to: waiting, chunk: 999)
         waiting.finish(fingerprint: nil)
         _ = try second.result().get()
@@ -75,7 +75,7 @@ import Testing
         #expect(clients[1].offer([UInt8](repeating: 0, count: 4096), to: uploads[1]) == 4096)
         #expect(clients[2].offer([1], to: uploads[2]) == 0)
         uploads[1].abort()
-        #expect(session.stagingBudget.usedByteCount == 0)
+        #expect(session.budgets.staging.usedByteCount == 0)
         #expect(clients[2].offer([1], to: uploads[2]) == 1)
         for upload in uploads { upload.abort() }
         try expectTurnIsFree()
@@ -89,7 +89,7 @@ import Testing
         second.push(Array(body[..<20]), to: waiting)
         holder.abort()
         second.runLane(until: { second.resumes > 0 })
-        #expect(session.stagingBudget.usedByteCount == 0)
+        #expect(session.budgets.staging.usedByteCount == 0)
         second.push(Array(body[20...]), to: waiting)
         waiting.finish(fingerprint: nil)
         _ = try second.result().get()
@@ -124,7 +124,7 @@ import Testing
         session.checkPace()
         #expect(second.resumes == 1)
         #expect(second.offer(Array(model(5)[..<20]), to: waiting) == 20)
-        #expect(session.stagingBudget.usedByteCount == 20)
+        #expect(session.budgets.staging.usedByteCount == 20)
         holder.abort()
         second.runLane(until: { second.resumes > 1 })
         second.push(Array(model(5)[20...]), to: waiting)
@@ -169,7 +169,7 @@ import Testing
         client.runLane(until: { session.state.withLock { $0.queue.isEmpty } })
         #expect(client.answer == nil)
         #expect(session.stateText == before)
-        #expect(session.stagingBudget.usedByteCount == 0)
+        #expect(session.budgets.staging.usedByteCount == 0)
         _ = try session.upload(body).get()
         #expect(try session.values() == values)
     }
@@ -194,7 +194,7 @@ import Testing
         }
         try sessions.delete()
         #expect(client.answer == .failure(.sessionNotFound(session: "s")))
-        client.runLane(until: { session.stagingBudget.usedByteCount == 0 })
+        client.runLane(until: { session.budgets.staging.usedByteCount == 0 })
         // The rest is taken and dropped, and its end has no effect.
         client.runLane()
         upload.finish(fingerprint: nil)
@@ -275,6 +275,6 @@ import Testing
         default: Issue.record("refused")
         }
         reported.wait()
-        #expect(session.stagingBudget.usedByteCount == 0)
+        #expect(session.budgets.staging.usedByteCount == 0)
     }
 }

@@ -127,8 +127,8 @@ import Testing
         limits.queuedUploads = 2
         let session = try session(limits)
         let uploads = try (0..<2).map { _ in try session.admitted(FakeClient()) }
-        #expect(session.upload(model(1)) == .failure(.tooManyUploads(limit: 2)))
-        #expect(session.report(1) == .failure(.tooManyUploads(limit: 2)))
+        #expect(session.upload(model(1)) == .failure(.tooManyUploads(limit: 2, in: .session)))
+        #expect(session.report(1) == .failure(.tooManyUploads(limit: 2, in: .session)))
         for upload in uploads { upload.abort() }
     }
 

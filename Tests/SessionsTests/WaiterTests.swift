@@ -76,7 +76,7 @@ import Testing
     // MARK: Cached weights
 
     private func store(_ count: Int, for trainer: String = "t") throws -> Bool {
-        let writer = try session.beginCached(contentType: "a/b")
+        let writer = try session.beginCached(contentType: "a/b", identity: nil)
         try [UInt8](repeating: UInt8(count), count: count).withUnsafeBytes { try writer.write($0) }
         return try awaited { session.storeCached(writer, for: trainer, answer: $0) }.get()
     }
@@ -114,9 +114,9 @@ import Testing
         #expect(try store(8))
         #expect(throws: SessionError.self) { _ = try self.store(3, for: "u") }
         #expect(try cachedFiles() == 1)
-        #expect(session.cachedBudget.usedByteCount == 8)
+        #expect(session.budgets.cached.usedByteCount == 8)
         try awaited { session.dropCached(of: "t", answer: $0) }.get()
-        #expect(session.cachedBudget.usedByteCount == 0)
+        #expect(session.budgets.cached.usedByteCount == 0)
         #expect(try store(10, for: "u"))
     }
 
