@@ -39,7 +39,7 @@ let package = Package(
             name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CPlatform"),
-        .target(name: "CBench"),
+        .target(name: "CBench", dependencies: ["COpenSSL"]),
         .target(name: "CKernels"),
         .target(name: "CChecksum"),
         module("ServiceLimits"),

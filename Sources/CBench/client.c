@@ -12,6 +12,7 @@
 
 #include "CBench.h"
 #include "http.h"
+#include "link.h"
 
 // Connected, with a bound on every wait: a server that hangs must not hang the benchmark too.
 static int finish(int fd, int failed) {
@@ -58,23 +59,12 @@ int bench_free_port(void) {
     return port;
 }
 
-// Receives something; 0 at the end of the stream counts as a reset.
-static ssize_t receive(int fd, void *buffer, size_t room) {
-    for (;;) {
-        ssize_t count = recv(fd, buffer, room, 0);
-        if (count > 0) return count;
-        if (count == 0) return -ECONNRESET;
-        if (errno != EINTR) return -errno;
-    }
-}
-
-static int read_answer(int fd, char *kept, size_t room, bench_answer *answer) {
-    static _Thread_local char *buffer;
-    if (!buffer && !(buffer = malloc(BENCH_PIECE))) return -ENOMEM;
+static int read_answer(bench_link *link, char *kept, size_t room, bench_answer *answer) {
+    char *buffer = link->buffer;
     size_t filled = 0, head = 0;
     while (head == 0) {
         if (filled == BENCH_PIECE) return -EMSGSIZE;
-        ssize_t count = receive(fd, buffer + filled, BENCH_PIECE - filled);
+        ssize_t count = bench_link_read(link, buffer + filled, BENCH_PIECE - filled);
         if (count < 0) return (int)count;
         filled += (size_t)count;
         head = bench_head_length(buffer, filled);
@@ -94,7 +84,7 @@ static int read_answer(int fd, char *kept, size_t room, bench_answer *answer) {
         size_t left = answer->length - got;
         char *to = got < room ? kept + got : buffer;
         size_t space = got < room ? room - got : BENCH_PIECE;
-        ssize_t count = receive(fd, to, left < space ? left : space);
+        ssize_t count = bench_link_read(link, to, left < space ? left : space);
         if (count < 0) return (int)count;
         got += (size_t)count;
     }
@@ -119,24 +109,33 @@ static int write_with(int fd, int passed, const char *head, size_t length) {
 }
 
 int bench_exchange(
-    int fd, int passed, const char *head, size_t head_length, const void *body,
-    size_t body_length, void *kept, size_t room, bench_answer *answer) {
-    int failed = passed < 0
-        ? bench_write_all(fd, head, head_length, body_length ? MSG_MORE : 0)
-        : write_with(fd, passed, head, head_length);
-    if (!failed && body_length) failed = bench_write_all(fd, body, body_length, 0);
-    return failed ? failed : read_answer(fd, kept, room, answer);
+    bench_link *link, const bench_request *request, void *kept, size_t room,
+    bench_answer *answer) {
+    if (link->is_http2) return bench_h2_exchange(link, request, kept, room, answer);
+    char head[4096], length[48] = "";
+    if (request->length)
+        snprintf(length, sizeof length, "Content-Length: %zu\r\n", request->length);
+    int count = snprintf(
+        head, sizeof head, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n", request->method,
+        request->target, request->fields, length);
+    if (count >= (int)sizeof head) return -EMSGSIZE;
+    int failed = request->passed < 0
+        ? bench_link_write(link, head, (size_t)count, request->length > 0)
+        : write_with(link->fd, request->passed, head, (size_t)count);
+    if (!failed && request->length)
+        failed = bench_link_write(link, request->body, request->length, false);
+    return failed ? failed : read_answer(link, kept, room, answer);
 }
 
-int bench_redis_set(int fd, const void *value, size_t length) {
+int bench_redis_set(bench_link *link, const void *value, size_t length) {
     char head[64], answer[64];
     int head_length = snprintf(
         head, sizeof head, "*3\r\n$3\r\nSET\r\n$1\r\nm\r\n$%zu\r\n", length);
-    int failed = bench_write_all(fd, head, (size_t)head_length, MSG_MORE);
-    if (!failed) failed = bench_write_all(fd, value, length, MSG_MORE);
-    if (!failed) failed = bench_write_all(fd, "\r\n", 2, 0);
+    int failed = bench_link_write(link, head, (size_t)head_length, true);
+    if (!failed) failed = bench_link_write(link, value, length, true);
+    if (!failed) failed = bench_link_write(link, "\r\n", 2, false);
     if (failed) return failed;
-    ssize_t count = receive(fd, answer, sizeof answer);
+    ssize_t count = bench_link_read(link, answer, sizeof answer);
     if (count < 0) return (int)count;
     return count == 5 && memcmp(answer, "+OK\r\n", 5) == 0 ? 0 : -EBADMSG;
 }

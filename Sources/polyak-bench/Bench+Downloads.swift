@@ -16,13 +16,15 @@ extension Bench {
             let root = URL(fileURLWithPath: file).deletingLastPathComponent().path
             let nginx = peer("nginx") { try Peer.nginx(root: root, folder: folder) }
             let floor = try floor(serving: file)
-            var variants = try [
-                download("floor: sendfile", port: floor.port, target: "/", size),
-                download("polyak", port: service.port, target: session.averagePath, size),
+            var variants = [
+                download("floor: sendfile", Connection(port: floor.port), target: "/", size),
+                download(
+                    "polyak", Connection(port: service.port), target: session.averagePath, size),
             ]
             if let nginx {
                 variants.insert(
-                    try download("nginx: sendfile", port: nginx.port, target: "/model", size),
+                    download(
+                        "nginx: sendfile", Connection(port: nginx.port), target: "/model", size),
                     at: 0)
             }
             let limit = size.bytes == ModelSize.huge.bytes ? 1.05 : nil
@@ -37,11 +39,11 @@ extension Bench {
         }
     }
 
-    private func download(
-        _ name: String, port: Int, target: String, _ size: ModelSize
-    ) throws -> Variant {
-        let connection = Connection(port: port)
-        return Variant(name: name) {
+    /// GETs of `target`, read and dropped.
+    func download(
+        _ name: String, _ connection: Connection, target: String, _ size: ModelSize
+    ) -> Variant {
+        Variant(name: name) {
             try timed(size.uploadsPerSample) { _ in
                 let length = try connection.succeed("GET", target).length
                 guard length >= size.bytes else {

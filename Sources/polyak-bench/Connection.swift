@@ -11,39 +11,58 @@ final class Connection: @unchecked Sendable {
         let text: String
     }
 
+    /// What is spoken.
+    enum Wire {
+        case http1, http2
+    }
+
     private enum Address {
         case port(Int)
         case path(String)
     }
 
     private let address: Address
+    private let wire: Wire
+    private let isEncrypted: Bool
     /// Opened by the first request: a server may drop a connection on which none comes for long.
-    private var fd: Int32 = -1
+    private var link: OpaquePointer?
     private let kept = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
 
     /// To a port of 127.0.0.1.
-    init(port: Int) {
+    init(port: Int, wire: Wire = .http1, encrypted: Bool = false) {
         address = .port(port)
+        self.wire = wire
+        isEncrypted = encrypted
     }
 
     /// To a Unix socket.
     init(path: String) {
         address = .path(path)
+        wire = .http1
+        isEncrypted = false
     }
 
     deinit {
-        if fd >= 0 { close(fd) }
+        if let link { bench_link_close(link) }
         kept.deallocate()
     }
 
-    func open() throws(BenchError) {
-        guard fd < 0 else { return }
+    @discardableResult
+    func open() throws(BenchError) -> OpaquePointer {
+        if let link { return link }
+        let fd: Int32
         switch address {
         case .port(let port):
             fd = try BenchError.check("connect to port \(port)", bench_connect_port(Int32(port)))
         case .path(let path):
             fd = try BenchError.check("connect to \(path)", bench_connect_path(path))
         }
+        var failed: Int32 = 0
+        guard let opened = bench_link_open(fd, isEncrypted, wire == .http2, &failed) else {
+            throw .systemCall("begin \(wire)\(isEncrypted ? " over TLS" : "")", -failed)
+        }
+        link = opened
+        return opened
     }
 
     /// Sends a request and reads its answer; a body beyond 64 KiB is read and dropped.
@@ -65,14 +84,18 @@ final class Connection: @unchecked Sendable {
         body: UnsafeRawBufferPointer? = nil, passing descriptor: Int32 = -1,
         keeping room: UnsafeMutableRawBufferPointer
     ) throws(BenchError) -> bench_answer {
-        try open()
-        let length = body.map { "Content-Length: \($0.count)\r\n" } ?? ""
-        let head = "\(method) \(target) HTTP/1.1\r\nHost: localhost\r\n\(fields)\(length)\r\n"
+        let link = try open()
         var answer = bench_answer()
-        let failed = bench_exchange(
-            fd, descriptor, head, head.utf8.count, body?.baseAddress, body?.count ?? 0,
-            room.baseAddress,
-            room.count, &answer)
+        let failed = method.withCString { method in
+            target.withCString { target in
+                fields.withCString { fields in
+                    var request = bench_request(
+                        method: method, target: target, fields: fields, body: body?.baseAddress,
+                        length: body?.count ?? 0, passed: descriptor)
+                    return bench_exchange(link, &request, room.baseAddress, room.count, &answer)
+                }
+            }
+        }
         try BenchError.check("\(method) \(target)", failed)
         return answer
     }
@@ -101,7 +124,6 @@ final class Connection: @unchecked Sendable {
     }
 
     func redisSet(_ value: UnsafeRawBufferPointer) throws(BenchError) {
-        try open()
-        try BenchError.check("SET", bench_redis_set(fd, value.baseAddress, value.count))
+        try BenchError.check("SET", bench_redis_set(try open(), value.baseAddress, value.count))
     }
 }

@@ -11,28 +11,36 @@ func findProgram(_ name: String) -> String? {
 /// A server that is not ours, listening on a port of 127.0.0.1.
 final class Peer {
     let port: Int
+    /// Where nginx speaks HTTP/2.
+    let http2Port: Int
     private let process: ChildProcess
 
-    private init(_ name: String, folder: TemporaryFolder, command: (Int) throws -> [String]) throws
-    {
+    private init(
+        _ name: String, folder: TemporaryFolder, command: (Int, Int) throws -> [String]
+    ) throws {
         let port = Int(try BenchError.check("find a port", bench_free_port()))
+        let http2Port = Int(try BenchError.check("find a port", bench_free_port()))
         self.port = port
-        process = try ChildProcess(try command(port), log: "\(folder.path)/\(name).log")
+        self.http2Port = http2Port
+        process = try ChildProcess(try command(port, http2Port), log: "\(folder.path)/\(name).log")
         _ = try process.awaitReady { _ in try? Connection(port: port).open() }
     }
 
     /// nginx with two workers: `/livez`, files of `root` by sendfile, and PUT into it.
     static func nginx(root: String, folder: TemporaryFolder) throws -> Peer? {
         guard let program = findProgram("nginx") else { return nil }
-        return try Peer("nginx", folder: folder) { port in
+        return try Peer("nginx", folder: folder) { port, http2Port in
             let file = folder.path + "/nginx.conf"
-            let text = configuration(port: port, root: root, folder: folder.path)
+            let text = configuration(
+                port: port, http2Port: http2Port, root: root, folder: folder.path)
             try Data(text.utf8).write(to: URL(fileURLWithPath: file))
             return [program, "-e", "stderr", "-p", folder.path, "-c", file]
         }
     }
 
-    private static func configuration(port: Int, root: String, folder: String) -> String {
+    private static func configuration(
+        port: Int, http2Port: Int, root: String, folder: String
+    ) -> String {
         """
         daemon off;
         worker_processes 2;
@@ -44,6 +52,7 @@ final class Peer {
             sendfile on;
             tcp_nopush on;
             keepalive_requests 1000000000;
+            http2_max_concurrent_streams 256;
             client_max_body_size 0;
             client_body_temp_path \(folder)/client;
             proxy_temp_path \(folder)/proxy;
@@ -52,6 +61,7 @@ final class Peer {
             scgi_temp_path \(folder)/scgi;
             server {
                 listen 127.0.0.1:\(port);
+                listen 127.0.0.1:\(http2Port) http2;
                 location = /livez { return 200 "ok"; }
                 location / { root \(root); dav_methods PUT; }
             }
@@ -62,7 +72,7 @@ final class Peer {
     /// redis without persistence.
     static func redis(folder: TemporaryFolder) throws -> Peer? {
         guard let program = findProgram("redis-server") else { return nil }
-        return try Peer("redis", folder: folder) { port in
+        return try Peer("redis", folder: folder) { port, _ in
             [
                 program, "--port", String(port), "--bind", "127.0.0.1", "--save", "",
                 "--appendonly", "no", "--dir", folder.path,
@@ -77,7 +87,7 @@ final class Peer {
     ) throws -> Peer? {
         guard access(interpreter, X_OK) == 0, access(script, R_OK) == 0 else { return nil }
         let name = URL(fileURLWithPath: script).deletingPathExtension().lastPathComponent
-        return try Peer(name, folder: folder) { port in
+        return try Peer(name, folder: folder) { port, _ in
             [interpreter, script, String(port), String(largestBody)] + options
         }
     }

@@ -12,7 +12,7 @@ struct PolyakBench: ParsableCommand {
 
 /// A part of the benchmark that can be run alone.
 enum Group: String, CaseIterable, ExpressibleByArgument {
-    case uploads, reference, downloads, small, trainers, readers, durability, peers, idle
+    case uploads, reference, downloads, small, trainers, readers, durability, protocols, peers, idle
 
     func run(_ bench: Bench) throws {
         switch self {
@@ -23,6 +23,7 @@ enum Group: String, CaseIterable, ExpressibleByArgument {
         case .trainers: try bench.trainers()
         case .readers: try bench.readersDuringUploads()
         case .durability: try bench.durability()
+        case .protocols: try bench.protocols()
         case .peers: try bench.peers()
         case .idle: try bench.idleCost()
         }

@@ -38,9 +38,12 @@ final class Session {
 
     /// A trainer with a connection of its own.
     func addTrainer(unixSocket: Bool = false) throws -> Trainer {
-        let connection =
-            unixSocket
-            ? Connection(path: service.socketPath) : Connection(port: service.port)
+        addTrainer(
+            unixSocket ? Connection(path: service.socketPath) : Connection(port: service.port))
+    }
+
+    /// A trainer that uses `connection`, which is nobody else's meanwhile.
+    func addTrainer(_ connection: Connection) -> Trainer {
         let trainer = Trainer(session: name, number: trainers.count, connection: connection)
         trainers.append(trainer)
         return trainer

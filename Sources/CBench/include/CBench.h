@@ -34,15 +34,33 @@ typedef struct {
     char entity_tag[128];
 } bench_answer;
 
-// Sends head and body and reads one answer with a Content-Length; 0 or a negative errno.
-// The body's first `room` bytes go to `kept`, what is beyond is dropped through a hot buffer.
-// `passed` is a descriptor to go with the head over a Unix socket, or -1.
+// A connection that speaks HTTP/1.1 or HTTP/2, plain or over TLS without looking at the server's
+// certificate. It owns fd, also when it fails: NULL and a negative errno.
+typedef struct bench_link bench_link;
+bench_link *bench_link_open(int fd, bool encrypted, bool http2, int *error);
+void bench_link_close(bench_link *link);
+
+typedef struct {
+    const char *method, *target;
+    // Each line as HTTP/1.1 has it, its end included; "" for none.
+    const char *fields;
+    const void *body;
+    // 0: no body.
+    size_t length;
+    // A descriptor to go with the head over a plain Unix socket, or -1.
+    int passed;
+} bench_request;
+
+// Sends a request and reads its answer, whose length must be told in advance over HTTP/1.1; over
+// HTTP/2 no entity tag is read, and a status that is not in HPACK's static table is 0.
+// 0 or a negative errno. The body's first `room` bytes go to `kept`, what is beyond is dropped
+// through a hot buffer.
 int bench_exchange(
-    int fd, int passed, const char *head, size_t head_length, const void *body, size_t body_length,
-    void *kept, size_t room, bench_answer *answer);
+    bench_link *link, const bench_request *request, void *kept, size_t room,
+    bench_answer *answer);
 
 // redis: SET of value under the key m; 0 or a negative errno.
-int bench_redis_set(int fd, const void *value, size_t length);
+int bench_redis_set(bench_link *link, const void *value, size_t length);
 
 // Writes `bytes`, which begin at a page, past the page cache and syncs; 0 or a negative errno.
 int bench_write_direct(const char *path, const void *bytes, size_t count);
