@@ -22,7 +22,7 @@ struct Serve: ParsableCommand {
         let logger = Self.logger(settings)
         logger.info("settings", metadata: reader.metadata)
         var reloads: [ReloadAction] = []
-        let access = try Self.access(settings, &reloads)
+        let access = try Self.access(settings, &reloads, logger)
 
         let service: PolyakService
         let server: Server
@@ -64,12 +64,17 @@ struct Serve: ParsableCommand {
 
     /// Who may use the service; nil: whoever reaches it.
     private static func access(
-        _ settings: Settings, _ reloads: inout [ReloadAction]
+        _ settings: Settings, _ reloads: inout [ReloadAction], _ logger: Logger
     ) throws -> AccessControl? {
         guard settings.tokenFile != Settings.off else { return nil }
         let file = TokenFile(path: settings.tokenFile, limits: settings.limits)
         do throws(TokenFileError) {
             let access = AccessControl(try file.read())
+            for address in settings.listen where Self.isInClear(address) {
+                logger.warning(
+                    "tokens cross the network in clear: listen on https://, or behind a mesh",
+                    metadata: ["address": "\(address)"])
+            }
             reloads.append(
                 ReloadAction(name: "token file") {
                     let list = try file.read()
@@ -81,6 +86,12 @@ struct Serve: ParsableCommand {
             StandardError.write("polyak: \(error)\n")
             throw ExitCode.validationFailure
         }
+    }
+
+    /// Whether other machines reach the address, and what they send is not encrypted.
+    private static func isInClear(_ address: String) -> Bool {
+        guard let address = try? ListenAddress(address), case .tcp = address else { return false }
+        return !address.isLocal
     }
 
     private static func startServer(

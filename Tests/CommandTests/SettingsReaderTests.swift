@@ -118,16 +118,18 @@ import Testing
     @Test(arguments: [
         "0.0.0.0:80", "[::]:80", "192.0.2.1:80", "example.org:80", "127.0.0.1.example:1",
     ])
-    func `an address that others reach needs allow-anonymous`(address: String) {
+    func `an address that others reach needs a token file or allow-anonymous`(address: String) {
         var reader = SettingsReader()
         reader.readFlags(["--listen", "unix:/s", "--listen", address])
         reader.checkTogether()
         #expect(reader.problems == [.exposed(address: address, origin: .flag("--listen"))])
 
-        var allowed = SettingsReader()
-        allowed.readFlags(["--listen", address, "--allow-anonymous"])
-        allowed.checkTogether()
-        #expect(allowed.problems.isEmpty)
+        for words in [["--allow-anonymous"], ["--token-file", "tokens"]] {
+            var allowed = SettingsReader()
+            allowed.readFlags(["--listen", address] + words)
+            allowed.checkTogether()
+            #expect(allowed.problems.isEmpty)
+        }
     }
 
     @Test(arguments: ["127.0.0.1:80", "127.1.2.3:0", "[::1]:80", "localhost:80", "unix:/s"])
