@@ -1,9 +1,11 @@
 """Certificates for tests of TLS, made by openssl."""
 
+import functools
 import pathlib
 import shutil
 import ssl
 import subprocess
+import tempfile
 
 import pytest
 
@@ -20,6 +22,17 @@ def self_signed(folder, name="service"):
          "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate],
         check=True, capture_output=True)
     return certificate, key
+
+
+@functools.cache
+def _folder():
+    return tempfile.TemporaryDirectory(prefix="polyak-certificate-")
+
+
+@functools.cache
+def shared():
+    """The files of a certificate and its key that serve a whole run."""
+    return self_signed(_folder().name)
 
 
 def over_tls(connected, certificate, *protocols):

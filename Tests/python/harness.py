@@ -18,6 +18,7 @@ import threading
 import time
 import urllib.parse
 
+import certificates
 from models import encode
 from wire import PATIENCE, UNTOLD, Request, Response, Wire
 from wire2 import Wire2
@@ -39,7 +40,7 @@ class Service:
     """
 
     def __init__(self, *arguments, data=None, runtime=None, unix=False, environment=None,
-                 wrapper=()):
+                 wrapper=(), tls=TLS):
         self.folder = tempfile.TemporaryDirectory(prefix="polyak-test-")
         own = pathlib.Path(self.folder.name)
         self.runtime = pathlib.Path(runtime or own / "runtime")
@@ -50,6 +51,10 @@ class Service:
         listeners = ["--listen", "127.0.0.1:0"]
         if unix:
             listeners += ["--listen", f"unix:{self.socket_path}"]
+        if tls:
+            certificate, key = certificates.shared()
+            listeners += ["--listen", "https://127.0.0.1:0", "--tls-certificate",
+                          str(certificate), "--tls-key", str(key)]
         command = [*wrapper, str(BINARY), "serve", *listeners, "--runtime-directory", str(self.runtime),
                    "--data-directory", str(data)]
         environment = {key: value for key, value in os.environ.items()
@@ -57,9 +62,10 @@ class Service:
         self.process = subprocess.Popen(
             [*command, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, env=environment)
-        self.lines, self.port, self._ready = [], None, threading.Event()
+        self.lines, self._ready = [], threading.Event()
+        self.port = self.tls_port = None
         self.discarded = False
-        self._reader = threading.Thread(target=self._read, args=(1 + unix,), daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(1 + unix + tls,), daemon=True)
         self._reader.start()
         ready = self._ready.wait(PATIENCE)
         if not ready or self.port is None:
@@ -71,10 +77,13 @@ class Service:
     def _read(self, listeners):
         for line in self.process.stderr:
             self.lines.append(line)
-            found = re.search(r"listening on (?:http://127\.0\.0\.1:(\d+)|unix:)", line)
+            found = re.search(r"listening on (?:http(s?)://127\.0\.0\.1:(\d+)|unix:)", line)
             if found:
                 listeners -= 1
-                self.port = int(found[1]) if found[1] else self.port
+                if found[1]:
+                    self.tls_port = int(found[2])
+                elif found[2]:
+                    self.port = int(found[2])
                 if listeners == 0:
                     self._ready.set()
         self._ready.set()
@@ -83,13 +92,22 @@ class Service:
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def connect(self, unix=False):
-        """A connected socket."""
+    @property
+    def tls_url(self):
+        return f"https://localhost:{self.tls_port}"
+
+    def connect(self, unix=False, tls=TLS):
+        """A connected socket; over TLS if that is tested, but for a Unix socket."""
+        tls = tls and not unix
         connected = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
         connected.settimeout(PATIENCE)
-        connected.connect(self.socket_path if unix else ("127.0.0.1", self.port))
+        connected.connect(self.socket_path if unix else
+                          ("127.0.0.1", self.tls_port if tls else self.port))
         if not unix:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            return certificates.over_tls(connected, certificates.shared()[0],
+                                         "h2" if HTTP2 else "http/1.1")
         return connected
 
     def client(self, unix=False):
@@ -101,7 +119,7 @@ class Service:
 
     def raw(self, unix=False):
         """A bare HTTP/1.1 connection, whatever is tested."""
-        return Wire(self.connect(unix))
+        return Wire(self.connect(unix, tls=False))
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

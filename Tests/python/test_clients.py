@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import callers
+import certificates
 import oracle
-from harness import SAFETENSORS
+from harness import SAFETENSORS, Service
 from models import assert_same, decode, encode, tensor
 
 pytestmark = pytest.mark.once("every client has its own protocol")
@@ -45,6 +46,22 @@ PLAIN = {
     "Node http2": (lines("node", "client.mjs", "http2"), "2"),
     "Java HTTP/1.1": (lines("java", "Client.java", "HTTP_1_1"), "1.1"),
     "Java": (lines("java", "Client.java", "HTTP_2"), None),
+}
+
+
+TLS = {
+    "curl": (curl("--http1.1"), "1.1"),
+    "curl --http2 --compressed": (curl("--http2", "--compressed"), "2"),
+    "nghttp": (callers.Nghttp, "2"),
+    "wget": (callers.Wget, "1.1"),
+    "httpx": (functools.partial(callers.Httpx, http2=False), "1.1"),
+    "httpx HTTP/2": (callers.Httpx, "2"),
+    "aiohttp": (callers.Aiohttp, "1.1"),
+    "requests": (callers.Requests, "1.1"),
+    "Node fetch": (lines("node", "client.mjs", "fetch"), "1.1"),
+    "Node http2": (lines("node", "client.mjs", "http2"), "2"),
+    "Java HTTP/1.1": (lines("java", "Client.java", "HTTP_1_1"), "1.1"),
+    "Java": (lines("java", "Client.java", "HTTP_2"), "2"),
 }
 
 
@@ -134,6 +151,20 @@ class Life:
 def test_a_session_lives(service, tmp_path, name):
     make, version = PLAIN[name]
     with make(service.url, tmp_path) as caller:
+        Life(caller, version, re.sub("[^a-z0-9]+", "-", name.lower())).live()
+
+
+@pytest.fixture(scope="module")
+def tls_service():
+    running = Service(tls=True)
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("name", TLS)
+def test_a_session_lives_over_tls(tls_service, tmp_path, name):
+    make, version = TLS[name]
+    with make(tls_service.tls_url, tmp_path, certificates.shared()[0]) as caller:
         Life(caller, version, re.sub("[^a-z0-9]+", "-", name.lower())).live()
 
 

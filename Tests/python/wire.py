@@ -77,6 +77,11 @@ def chunk(data):
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
+def finish(connected):
+    """FIN. A TLS connection's own method would take the rest for text that is not encrypted."""
+    socket.socket.shutdown(connected, socket.SHUT_WR)
+
+
 class Wire:
     """One HTTP/1.1 connection: sends what it is told and reads answers one by one."""
 
@@ -136,7 +141,7 @@ class Wire:
 
     def finish(self):
         """No more from this side (FIN); answers can still be read."""
-        self.socket.shutdown(socket.SHUT_WR)
+        finish(self.socket)
 
     def reset(self):
         """Ends the connection with RST instead of FIN."""

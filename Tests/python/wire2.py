@@ -12,7 +12,7 @@ import h2.connection
 import h2.events
 import h2.settings
 
-from wire import UNTOLD, Request, Response, without_body
+from wire import UNTOLD, Request, Response, finish, without_body
 
 # What the service may send of one answer before it is read: less than any model that a test
 # lets a reader stall on.
@@ -178,7 +178,7 @@ class Wire2:
         self.socket.close()
 
     def finish(self):
-        self.socket.shutdown(socket.SHUT_WR)
+        finish(self.socket)
 
     def reset(self):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
