@@ -31,6 +31,16 @@ class NothingAllowed(Exception):
     """As much was sent as was asked for."""
 
 
+class Connection(h2.connection.H2Connection):
+    """Streams go on after GOAWAY (RFC 9113 section 6.8), which the library takes for the end."""
+
+    def _receive_goaway_frame(self, frame):
+        event = h2.events.ConnectionTerminated()
+        event.error_code, event.last_stream_id = frame.error_code, frame.last_stream_id
+        event.additional_data = frame.additional_data or None
+        return [], [event]
+
+
 class Stream:
     """What has come of one answer."""
 
@@ -57,7 +67,7 @@ class Wire2:
         config = h2.config.H2Configuration(
             header_encoding=False, validate_outbound_headers=False,
             normalize_outbound_headers=False)
-        self.protocol = h2.connection.H2Connection(config)
+        self.protocol = Connection(config)
         codes = h2.settings.SettingCodes
         self.protocol.local_settings = h2.settings.Settings(client=True, initial_values={
             codes.INITIAL_WINDOW_SIZE: window, codes.MAX_FRAME_SIZE: LARGEST_FRAME,
@@ -66,7 +76,7 @@ class Wire2:
         self.protocol.max_inbound_frame_size = LARGEST_FRAME
         self.streams, self.waiting = {}, collections.deque()
         self.last = self.answered = self.goodbye = None
-        self.is_closed = False
+        self.is_closed = self.is_finished = False
         self._begun, self._allowed = False, None
 
     def __enter__(self):
@@ -83,11 +93,14 @@ class Wire2:
         self._flush()
 
     def open_share(self, request, share):
-        if share < 1:
-            # About what the frames take that come before the body.
-            self._allowed = int((len(request.body) + 250) * share)
+        body = request.body
+        head = self.encoded(Request(request.method, request.path, b"", *request.fields,
+                                    length=request.length))
+        # The body takes one frame at least, so this is never all of it.
+        self._allowed = None if share == 1 else int((len(head) + 9 + len(body)) * share)
         with contextlib.suppress(NothingAllowed):
-            self.open(request)
+            self._send_allowed(head)
+            self.more(body)
 
     def encoded(self, request, *pieces):
         self._begin()
@@ -95,7 +108,7 @@ class Wire2:
         for piece in pieces:
             self._put(self.last, piece, False)
         if pieces:
-            self.end()
+            self._put(self.last, b"", True)
         return self.protocol.data_to_send()
 
     def _begin(self):
@@ -105,6 +118,8 @@ class Wire2:
             self.protocol.increment_flow_control_window(WINDOW)
 
     def _open(self, request):
+        if self.goodbye:
+            raise ConnectionError(f"the service has said GOAWAY {self.goodbye}")
         number = self.protocol.get_next_available_stream_id()
         fields = [(b":method", request.method.encode()), (b":scheme", self.scheme),
                   (b":authority", b"polyak.test"), (b":path", request.path.encode("latin-1"))]
@@ -125,9 +140,11 @@ class Wire2:
         if stream.missing is not None:
             stream.missing -= len(data)
         self._put(stream, data, stream.missing == 0)
+        self._flush()
 
     def end(self):
         self._put(self.last, b"", True)
+        self._flush()
 
     def _put(self, stream, data, is_last):
         """Sends as much as the windows let, until nothing is left or nothing more is wanted."""
@@ -164,11 +181,14 @@ class Wire2:
 
     def _flush(self):
         data = self.protocol.data_to_send()
+        if data and not self.is_finished:
+            self._send_allowed(data)
+
+    def _send_allowed(self, data):
         if self._allowed is not None:
             data = data[:self._allowed]
             self._allowed -= len(data)
-        if data:
-            self.socket.sendall(data)
+        self.socket.sendall(data)
         if self._allowed == 0:
             raise NothingAllowed
 
@@ -178,6 +198,7 @@ class Wire2:
         self.socket.close()
 
     def finish(self):
+        self.is_finished = True
         finish(self.socket)
 
     def reset(self):
