@@ -39,14 +39,17 @@ extension HTTP2Engine {
     }
 
     /// Lets bytes of a body go that nobody wants. Beyond `Limits.drain` the stream's window is left
-    /// shut, and a stream that was answered is reset.
+    /// shut until the stream is answered.
     private func drop(_ stream: HTTP2Stream, _ count: Int) {
         stream.dropAllowance -= count
-        if stream.dropAllowance >= 0 {
+        if stream.dropAllowance < 0, case .sent = stream.answer, stream.lingerEnd == nil {
+            stream.lingerEnd = now + limits.linger
+        }
+        if stream.dropAllowance >= 0 || stream.lingerEnd != nil {
             session.consume(stream: stream.id, count)
         } else {
             session.consumeConnection(count)
-            if case .sent = stream.answer { resetRest(stream) }
+            stream.withheld += count
         }
     }
 

@@ -58,6 +58,7 @@ extension HTTP2Engine {
             return
         }
         for stream in streams {
+            if let lingerEnd = stream.lingerEnd, lingerEnd <= now { resetRest(stream) }
             checkBody(stream, unreadBytes)
             if !isWriting { checkAnswer(stream) }
         }
@@ -77,7 +78,7 @@ extension HTTP2Engine {
         switch stream.delivery {
         case .pushing: return true
         case .paused: return false
-        case .dropping: return stream.dropAllowance >= 0
+        case .dropping: return stream.dropAllowance >= 0 || stream.lingerEnd != nil
         }
     }
 
@@ -91,8 +92,7 @@ extension HTTP2Engine {
         guard !stream.clock.allows(unreadBytes: unread, now: now) else { return }
         stream.clock.stop(now: now)
         if case .none = stream.answer {
-            // Nothing is dropped any more: the answer is followed by a reset.
-            stream.dropAllowance = -1
+            stream.wasTimedOut = true
             refuse(stream, .bodyTimedOut, abort: .timedOut)
         } else if case .sent = stream.answer {
             resetRest(stream)

@@ -109,6 +109,11 @@ final class HTTP2Session {
         check(nghttp2_session_consume(pointer, id, count))
     }
 
+    /// As `consume`, for bytes that were given back to the connection's window before.
+    func consumeStream(_ id: Int32, _ count: Int) {
+        check(nghttp2_session_consume_stream(pointer, id, count))
+    }
+
     /// As `consume`, but the stream's own window stays shut, or the stream is gone.
     func consumeConnection(_ count: Int) {
         check(nghttp2_session_consume_connection(pointer, count))

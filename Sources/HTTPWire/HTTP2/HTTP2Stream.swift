@@ -51,6 +51,12 @@ final class HTTP2Stream: Exchange, @unchecked Sendable {
     var keptStart = 0
     /// Bytes that may still be dropped before the stream's window is left shut.
     var dropAllowance = 0
+    /// Bytes that were dropped, and not given back to the stream's window.
+    var withheld = 0
+    /// Until then what comes after the answer is dropped; then the stream is reset.
+    var lingerEnd: ContinuousClock.Instant?
+    /// The body came too slowly: it is not waited for after the answer.
+    var wasTimedOut = false
     /// The length the client declared, less what has come.
     var remaining: Int?
     /// The client may be waiting for `100 Continue`, so its body may never come.
