@@ -13,7 +13,8 @@ import Testing
 
     private static let file = [
         line("reader", .read), line("trainer", .train), line("boss", .admin),
-        line("guest", .admin, "other"), line("member", .admin, "s"), "node:train:certificate",
+        "nobody:admin:\(AccessListTests.nothing)", line("guest", .admin, "other"),
+        line("member", .admin, "s"), "node:train:certificate",
         "node:train:\(TokenDigest(of: Array("token-of-node".utf8)).hexadecimal)",
     ].joined(separator: "\n")
 

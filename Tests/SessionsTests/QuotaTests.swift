@@ -78,6 +78,44 @@ import Testing
         #expect(named[0].budgets.models.usedByteCount == 0)
     }
 
+    @Test func modelsOfBeforeARestartCountEvenBeyondWhatIsAllowedNow() throws {
+        let need = try fileBytes()
+        let folder = FileManager.default.temporaryDirectory.appending(path: "polyak-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        func withStore(_ allowed: Int, _ work: (SessionStore) throws -> Void) throws {
+            var limits = Limits()
+            limits.allSessionBytes = allowed
+            let store = try SessionStore(
+                limits: limits, dataDirectory: folder.path + "/data",
+                runtimeDirectory: folder.path + "/run",
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            try work(store)
+            store.close()
+        }
+        func create(_ name: String, in store: SessionStore) throws {
+            let settings = try SessionSettings(json(settings), maximumAverages: 32)
+            _ = try awaited {
+                store.create(name, settings: settings, owner: nil, answer: $0)
+            }.get()
+        }
+        try withStore(need) { store in
+            for name in ["s", "t"] { try create(name, in: store) }
+            _ = try store.session("s").upload(model(1, 2, 3)).get()
+        }
+        for allowed in [2 * need - 1, need - 1] {
+            try withStore(allowed) { store in
+                #expect(
+                    isRefused(
+                        try store.session("t").upload(model(1, 2, 3)), naming: need, allowed, need))
+                _ = try store.session("s").upload(model(1, 2, 3)).get()
+            }
+        }
+        try withStore(2 * need) { store in
+            _ = try store.session("t").upload(model(1, 2, 3)).get()
+        }
+    }
+
     @Test func aFirstUploadThatFailsKeepsNothing() throws {
         let sessions = try TestSessions()
         let session = try sessions.create(settings)
@@ -215,7 +253,13 @@ import Testing
         let sessions = try TestSessions(gateLimits(1))
         let session = try sessions.create(settings)
         func next() throws { _ = try session.upload(model(2)).get() }
-        try next()
+        let client = FakeClient()
+        let whole = try #require(begin(session, nil, client))
+        client.push(model(1), to: whole)
+        whole.finish(fingerprint: nil)
+        _ = try client.result().get()
+        // The upload is still there, but not in progress.
+        try withExtendedLifetime(whole) { try next() }
         #expect(session.upload([1, 2, 3]) != .success(""))
         try next()
         guard case .failure(.nonFinite) = session.upload(model(.infinity)) else {
@@ -234,11 +278,11 @@ import Testing
         let waiting = try #require(begin(session))
         _ = try unstarted.upload(model(1)).get()
         waiting.abort()
-        let client = FakeClient()
-        let last = try #require(begin(session, nil, client))
+        let lastClient = FakeClient()
+        let last = try #require(begin(session, nil, lastClient))
         let other = try sessions.create(settings, name: "u")
         try sessions.delete()
-        client.runLane()
+        lastClient.runLane()
         _ = try other.upload(model(1)).get()
         withExtendedLifetime(last) {}
     }
