@@ -14,7 +14,7 @@ extension TLSIdentity {
                 clientAuthorities: asksClients
                     ? ServiceDirectories.absolute(settings.tlsClientCA) : nil,
                 requiresClientCertificate: settings.tlsClient == "required"),
-            protocols: [.http1])
+            protocols: [.http2, .http1])
         warnOfDate(logger)
     }
 
