@@ -57,7 +57,8 @@ public struct Limits: Sendable, Equatable {
     /// The window of a stream whose body is wanted: with 256 KiB frames and 16 MiB windows HTTP/2
     /// is as fast as HTTP/1.1, with the defaults of RFC 9113 a third of it.
     public var streamWindow = 16 * 1024 * 1024
-    /// Bytes of one frame's payload: larger ones measured no faster.
+    /// Bytes of one frame's payload, from when a first body of the connection is wanted (16,384
+    /// before): larger ones measured no faster.
     public var frameBytes = 1024 * 1024
     /// What a client may spend on frames that lead nowhere before its connection is ended: a frame
     /// costs 1, a PING 5, a stream that is reset 50, as `FrameBudget` lists. So 200 resets or 2,000

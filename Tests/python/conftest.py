@@ -5,11 +5,13 @@ about, `once` with the reason why the protocol does not matter.
 """
 
 import collections
+import os
 
 import pytest
 
 from fixed import MODEL, Fixed
 from harness import BINARY, HTTP2, PROTOCOL, Service
+from http2_frames import Peer
 from ordinary import ORDINARY, TRIPLED, UNIFORM
 
 
@@ -46,6 +48,14 @@ def service():
     running = Service()
     yield running
     running.stop()
+
+
+@pytest.fixture
+def http2(request):
+    """Opens connections for HTTP/2. HTTP2_PORT names another server, to be judged by the same
+    cases: it has to answer GET / with 200 and some content."""
+    port = int(os.environ.get("HTTP2_PORT", 0)) or request.getfixturevalue("service").port
+    return lambda: Peer(port)
 
 
 @pytest.fixture

@@ -106,6 +106,10 @@ extension HTTP2Engine {
     func widenWindow(_ stream: HTTP2Stream) {
         guard stream.index != nil, !stream.hasEnded else { return }
         session.setWindow(stream: stream.id, bytes: limits.streamWindow)
+        if maximumFrameBytes < limits.frameBytes {
+            maximumFrameBytes = limits.frameBytes
+            session.submitFrameSize(maximumFrameBytes)
+        }
         link.host?.wake()
     }
 }

@@ -2,6 +2,22 @@ import CNGHTTP2
 import ServiceLimits
 
 extension HTTP2Engine {
+    /// A frame begins: what nghttp2 lets pass is refused here.
+    func beginFrame(_ header: nghttp2_frame_hd) {
+        let id = header.stream_id
+        switch header.type {
+        case FrameTracker.Kind.headers:
+            // RFC 9113 section 5.1.1: streams are begun in order. nghttp2 takes it for trailers of
+            // a stream that we have reset; those are remembered for as long as trailers can come.
+            if id <= lastStream, !session.remembers(stream: id) { fail(NGHTTP2_PROTOCOL_ERROR) }
+        case FrameTracker.Kind.continuation where header.length > maximumFrameBytes:
+            // RFC 9113 section 4.2; nghttp2 looks at the other frames.
+            fail(NGHTTP2_FRAME_SIZE_ERROR)
+        default:
+            break
+        }
+    }
+
     /// A header block begins.
     func beginHeaders(_ frame: UnsafePointer<nghttp2_frame>) {
         let id = frame.pointee.hd.stream_id
@@ -16,6 +32,7 @@ extension HTTP2Engine {
         let stream = HTTP2Stream(
             link: link, id: id,
             clock: BodyClock(grace: limits.bodyGrace, rate: limits.bodyRate), now: now)
+        lastStream = id
         stream.index = streams.count
         streams.append(stream)
         session.attach(stream)

@@ -36,6 +36,10 @@ public final class HTTP2Engine: WireEngine {
     var streams: [HTTP2Stream] = []
     /// Of these, those with a sink.
     var sinks = 0
+    /// The last stream that the client has begun.
+    var lastStream: Int32 = 0
+    /// Bytes of a frame that the client may send (RFC 9113 section 6.5.2).
+    var maximumFrameBytes = 16_384
     var peerEnded = false
     /// The client's SETTINGS have come, which end its preface.
     var sawSettings = false

@@ -39,8 +39,13 @@ final class HTTP2Session {
         defer { nghttp2_option_del(options) }
         // The window is given back when the service has taken the bytes.
         nghttp2_option_set_no_auto_window_update(options, 1)
-        // Closed streams would be remembered for the priority tree, which is not used.
-        nghttp2_option_set_no_closed_streams(options, 1)
+        // Closed streams are remembered, as many as may be open: only so is what a client sends on
+        // them told to be an error (RFC 9113 section 5.1). nghttp2 does it for the priority tree,
+        // which is therefore kept.
+        nghttp2_option_set_no_closed_streams(options, 0)
+        // It counts the pieces in which the headers of CONTINUATION frames come, so a client whose
+        // bytes come one by one would be refused. `FrameBudget` counts the frames.
+        nghttp2_option_set_max_continuations(options, limits.headerBytes)
         // Resets are counted by `FrameBudget`, which forgets faster.
         nghttp2_option_set_stream_reset_rate_limit(
             options, UInt64(limits.frameCredit), UInt64(limits.frameCreditRate))
@@ -74,19 +79,27 @@ final class HTTP2Session {
     // MARK: Frames to send
 
     func submitSettings(_ limits: Limits) {
-        var entries = [
+        submitSettings([
             (NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streams),
             (NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.initialWindow),
-            (NGHTTP2_SETTINGS_MAX_FRAME_SIZE, limits.frameBytes),
             (NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.headerBytes),
-            // RFC 9218 section 2.1: the tree of RFC 7540 is not kept.
-            (NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1),
-        ].map { id, value in
-            nghttp2_settings_entry(settings_id: Int32(id.rawValue), value: UInt32(value))
+        ])
+    }
+
+    /// Lets the client send frames of this size. Not among the first settings: a stream begins with
+    /// a window smaller than that, and a header block needs no such frames.
+    func submitFrameSize(_ bytes: Int) {
+        submitSettings([(NGHTTP2_SETTINGS_MAX_FRAME_SIZE, bytes)])
+    }
+
+    private func submitSettings(_ settings: [(id: nghttp2_settings_id, value: Int)]) {
+        let entries = settings.map { setting in
+            nghttp2_settings_entry(
+                settings_id: Int32(setting.id.rawValue), value: UInt32(setting.value))
         }
         check(
             nghttp2_submit_settings(
-                pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), &entries, entries.count))
+                pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), entries, entries.count))
     }
 
     /// Opens the stream of a request that came over HTTP/1.1 (RFC 7540 section 3.2).
@@ -95,6 +108,12 @@ final class HTTP2Session {
     func upgrade(settings: [UInt8], isHeadRequest: Bool) -> Bool {
         nghttp2_session_upgrade2(
             pointer, settings, settings.count, isHeadRequest ? 1 : 0, nil) == 0
+    }
+
+    /// Whether a stream is open, or was closed not long ago: open and remembered streams together
+    /// are as many as may be open at once.
+    func remembers(stream id: Int32) -> Bool {
+        nghttp2_session_find_stream(pointer, id) != nil
     }
 
     /// The window of the connection, or of a stream, from now on.
