@@ -78,7 +78,7 @@ let package = Package(
         tests("TensorFormatsTests", ["TensorFormats", "Tensors", "StrictJSON"]),
         tests("AveragingTests", ["Averaging", "Tensors"]),
         tests("StorageTests", ["Storage", "CChecksum"]),
-        tests("HTTPWireTests", ["HTTPWire", "ServiceLimits"]),
+        tests("HTTPWireTests", ["HTTPWire", "ServiceLimits", "CZlib"]),
         tests("TransportTests", ["Transport", "HTTPWire", "ServiceLimits", "CPlatform"]),
         tests(
             "SessionsTests",
