@@ -193,11 +193,24 @@ class Wire:
         return int(line.split(" ")[1]), message
 
     def answer(self, method=None):
-        """The next answer with its body, which must have a length."""
+        """The next answer with its body, which must have a length or come in chunks."""
         asked = self._methods.pop(0) if self._methods else "GET"
         status, fields = self.head()
-        empty = without_body(method or asked, status)
-        return Response(status, fields, self.body(0 if empty else int(fields["Content-Length"])))
+        if without_body(method or asked, status):
+            return Response(status, fields, b"")
+        if fields["Transfer-Encoding"] == "chunked":
+            return Response(status, fields, b"".join(iter(self._chunk, b"")))
+        return Response(status, fields, self.body(int(fields["Content-Length"])))
+
+    def _chunk(self):
+        """The next chunk's data; the last chunk is empty."""
+        while b"\r\n" not in self.buffer:
+            if not self._more():
+                raise EOFError("closed inside a chunk")
+        size, self.buffer = self.buffer.split(b"\r\n", 1)
+        data = self.body(int(size, 16) + 2)
+        assert data.endswith(b"\r\n"), data[-20:]
+        return data[:-2]
 
     def body(self, length):
         pieces, missing = [self.buffer], length - len(self.buffer)
