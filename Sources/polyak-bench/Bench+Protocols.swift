@@ -2,7 +2,8 @@ import CBench
 import Foundation
 
 extension Bench {
-    /// The same model over HTTP/1.1 and HTTP/2, up and down, and small requests over both.
+    /// The same model over HTTP/1.1 and HTTP/2, plain and encrypted, up and down, and small
+    /// requests over both.
     func protocols() throws {
         for size in quick ? [.quick] : [ModelSize.medium, .huge] { try transfers(size) }
         try smallRequestsOverHTTP2()
@@ -11,20 +12,35 @@ extension Bench {
     private func transfers(_ size: ModelSize) throws {
         let models = try size.models(.float32)
         let session = try Session("protocols-\(size.bytes)", service: service)
-        let wires: [(name: String, connection: Connection)] = [
+        var wires: [(name: String, connection: Connection)] = [
             ("HTTP/1.1", Connection(port: service.port)),
             ("HTTP/2", Connection(port: service.port, wire: .http2)),
         ]
+        if let port = service.encryptedPort {
+            wires.append(("HTTP/1.1, TLS", Connection(port: port, encrypted: true)))
+            wires.append(("HTTP/2, TLS", Connection(port: port, wire: .http2, encrypted: true)))
+        } else {
+            report.skip("TLS: the openssl command is not installed")
+        }
         let isLargest = size.bytes == ModelSize.huge.bytes
         let comparisons = { (limit: Double?) in
-            [Comparison("HTTP/2", to: "HTTP/1.1", .time(atMost: isLargest ? limit : nil))]
+            [
+                Comparison("HTTP/2", to: "HTTP/1.1", .time(atMost: isLargest ? limit : nil)),
+                Comparison("HTTP/1.1, TLS", to: "HTTP/1.1", .time(atMost: nil)),
+                Comparison("HTTP/2, TLS", to: "HTTP/1.1, TLS", .time(atMost: nil)),
+                Comparison("HTTP/1.1, TLS", to: "encryption alone", .time(atMost: nil)),
+            ]
+        }
+        let encryption = size.variant("encryption alone", models) { model in
+            let bytes = model.file.bytes
+            try BenchError.check("encrypt", bench_seal(bytes.baseAddress, bytes.count))
         }
         report.add(
             try contest(
                 "upload \(size.name) F32 by protocol", bytes: size.bytes, rounds: rounds,
                 variants: wires.map { wire in
                     size.variant(wire.name, models, session.addTrainer(wire.connection).upload)
-                },
+                } + [encryption],
                 comparisons: comparisons(1.15)))
         report.add(
             try contest(
