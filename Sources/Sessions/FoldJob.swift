@@ -44,6 +44,9 @@ final class FoldJob: @unchecked Sendable {
     private static let batchBytes = 256 * 1024
     /// Memory for a first upload is taken in steps of this many bytes of its body, as they arrive.
     private static let growthBytes = 64 * 1024 * 1024
+    /// The first step is shorter: a header costs little that promises more than comes, and so does
+    /// a body that decodes to more than it may, which is found out within it.
+    private static let firstGrowthBytes = 5 * 1024 * 1024
 
     private(set) var participants: [Participant]
     private let maker: SlotMaker
@@ -92,8 +95,8 @@ final class FoldJob: @unchecked Sendable {
 
     // MARK: Memory
 
-    /// Makes the slots that are missing and backs with memory what the next `growthBytes` of the
-    /// body's data section from `position` on are folded into. Not for a lane.
+    /// Makes the slots that are missing and backs with memory what the next bytes of the body's
+    /// data section, from `position` on, are folded into. Not for a lane.
     func allocate(from position: Int) throws(SessionError) {
         guard let layout, let plan else { return }
         for index in participants.indices where participants[index].next == nil {
@@ -108,7 +111,8 @@ final class FoldJob: @unchecked Sendable {
                 number: participants[index].slotNumber, average: average.name, header: header,
                 dataByteCount: layout.dataByteCount)
         }
-        let end = min(plan.header.dataByteCount, position + FoldJob.growthBytes)
+        let growth = position == 0 ? FoldJob.firstGrowthBytes : FoldJob.growthBytes
+        let end = min(plan.header.dataByteCount, position + growth)
         for participant in participants {
             guard let next = participant.next, let header = participant.header else { continue }
             for range in plan.slotRanges(ofBody: position..<end) {

@@ -13,7 +13,7 @@ import Synchronization
 /// atomic, locked or constant.
 final class Slot: @unchecked Sendable {
     /// Blocks are reserved in pieces of this size.
-    private static let segmentBytes = 4 * 1024 * 1024
+    private static let segmentBytes = 2 * 1024 * 1024
 
     /// The number in its name, which no other slot of the average has had.
     let number: Int

@@ -271,6 +271,7 @@ import Testing
             client.push(model(1), to: upload)
             upload.finish(fingerprint: nil)
             #expect(try client.result().get().contains(#""applied":false"#))
+            #expect(!upload.wantsBody)
         case .notStarted: break
         default: Issue.record("refused")
         }

@@ -7,10 +7,9 @@ public final class InflatingSink: BodySink {
     /// Decoded bytes that are offered at once: the fold works well on them, and they stay in the
     /// cache.
     private static let bufferBytes = 64 * 1024
-    /// Coded bytes that one call decodes before the lane's other connections have their turn: of a
-    /// model's a fifth of a millisecond, of the slowest blocks that a hostile client can make ten
-    /// times that.
-    private static let turnBytes = 64 * 1024
+    /// Coded bytes that one call decodes before the lane's other connections have their turn: 50 µs
+    /// of a model, and 0.7 ms of the slowest there is, empty blocks with codes of their own.
+    private static let turnBytes = 16 * 1024
     /// Decoded bytes likewise.
     private static let turnDecodedBytes = 256 * 1024
 
