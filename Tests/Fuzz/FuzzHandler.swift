@@ -19,6 +19,8 @@ final class FuzzHandler: RequestHandler, @unchecked Sendable {
     /// A request was seen whose outcome rightly depends on what came together with its head: it
     /// expects `100 Continue`, or is answered before its end.
     private(set) var isCutDependent = false
+    /// A body was paused, which over HTTP/2 lets what follows it overtake it.
+    private(set) var hasPaused = false
 
     /// The path's first letter decides what becomes of the request.
     func handle(_ head: RequestHead, exchange: any Exchange) -> BodyDisposition {
@@ -50,6 +52,7 @@ final class FuzzHandler: RequestHandler, @unchecked Sendable {
                 answer(exchange, letter)
             }
         case "p":
+            hasPaused = true
             sink.appetite = 3
             sink.onReceive = { [unowned sink] in
                 guard sink.appetite == 0 else { return }
@@ -57,6 +60,7 @@ final class FuzzHandler: RequestHandler, @unchecked Sendable {
                 exchange.resumeBody()
             }
         case "l":
+            hasPaused = true
             exchange.resumeBody()
             exchange.widenWindow()
             return .acceptLater(sink)
@@ -74,9 +78,8 @@ final class FuzzHandler: RequestHandler, @unchecked Sendable {
             let body = [UInt8](repeating: 0x62, count: 40_000)
             exchange.respond(Response(status: 200, body: .bytes(body)))
         case "s":
-            let source = FakeSource([.text("a"), .wait, .slice(3), .textAndEnd("b")])
+            let source = ResumedSource(exchange, [.text("a"), .wait, .slice(3), .textAndEnd("b")])
             exchange.respond(Response(status: 200, body: .stream(length: 5, source)))
-            exchange.resumeResponse()
         case "u":
             let source = FakeSource([.slice(30_000), .text("a"), .end])
             exchange.respond(Response(status: 200, body: .stream(length: nil, source)))
@@ -104,5 +107,22 @@ final class FuzzHandler: RequestHandler, @unchecked Sendable {
             let ends = upload.sink.finishes + upload.sink.aborts.count
             expect(ends == 1 || (ends == 0 && upload.isAnsweredEarly), "\(ends) ends")
         }
+    }
+}
+
+/// Goes on as soon as it has said that it waits.
+private final class ResumedSource: BodySource {
+    private let exchange: any Exchange
+    private let source: FakeSource
+
+    init(_ exchange: any Exchange, _ steps: [FakeSource.Step]) {
+        self.exchange = exchange
+        source = FakeSource(steps)
+    }
+
+    func produce(upTo count: Int, into buffer: inout [UInt8]) -> BodyPart {
+        let part = source.produce(upTo: count, into: &buffer)
+        if case .wait = part { exchange.resumeResponse() }
+        return part
     }
 }

@@ -63,8 +63,8 @@ enum HTTP2Connection {
         let received = handler.uploads.reduce(0) { $0 + $1.sink.bytes.count }
         expect(received <= input.bytes.count, "\(received) bytes of bodies")
         connection.disconnect()
-        let isComparable = !hasFailed && control & 7 == 0 && !handler.isCutDependent
-        return isComparable ? outcome : nil
+        let isCutDependent = handler.isCutDependent || handler.hasPaused
+        return hasFailed || control & 7 != 0 || isCutDependent ? nil : outcome
     }
 }
 

@@ -131,8 +131,10 @@ extension HTTP2Engine {
             if let ending { return Self.output(of: ending) }
             noteWritten()
             do throws(HTTP2Session.Failure) {
-                while output.count < Self.outputBytes, let bytes = try session.send() {
-                    output.append(bytes)
+                try fillOutput()
+                if isShuttingDown, streams.isEmpty, !isFailed {
+                    fail(NGHTTP2_NO_ERROR)
+                    try fillOutput()
                 }
             } catch {
                 end(.close)
@@ -141,6 +143,12 @@ extension HTTP2Engine {
             if output.count == 0, let ending { return Self.output(of: ending) }
             isWriting = output.count > 0
             return output.take()
+        }
+    }
+
+    private func fillOutput() throws(HTTP2Session.Failure) {
+        while output.count < Self.outputBytes, let bytes = try session.send() {
+            output.append(bytes)
         }
     }
 

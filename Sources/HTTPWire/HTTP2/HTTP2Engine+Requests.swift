@@ -170,6 +170,5 @@ extension HTTP2Engine {
         guard streams.isEmpty else { return }
         streams = []
         idleSince = now
-        if isShuttingDown { fail(NGHTTP2_NO_ERROR) }
     }
 }

@@ -159,6 +159,9 @@ final class HTTP2Session {
     }
 
     /// Ends the session: a GOAWAY is the last thing it sends.
+    ///
+    /// Not to be called from inside `receive`: nghttp2 1.52 would go on with what is left of the
+    /// bytes, and abort the process over a frame of a wrong size among them.
     func terminate(_ code: nghttp2_error_code) {
         check(nghttp2_session_terminate_session(pointer, code.rawValue))
     }
