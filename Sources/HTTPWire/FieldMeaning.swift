@@ -51,11 +51,12 @@ struct FieldMeaning {
         return .unknown
     }
 
-    /// Digits only: a sign, a list, even of equal numbers, and what overflows are refused.
+    /// Digits only: a sign, a list, even of equal numbers, and what overflows are refused, as are
+    /// more digits, zeros included, than any number has that can be counted to.
     private static func number(
         _ bytes: UnsafeRawBufferPointer, _ value: Range<Int>
     ) throws(WireError) -> Int {
-        guard !value.isEmpty else { throw .invalidContentLength }
+        guard 1...19 ~= value.count else { throw .invalidContentLength }
         var number = 0
         for index in value {
             guard Byte.isDigit(bytes[index]) else { throw .invalidContentLength }

@@ -57,7 +57,7 @@ enum ChunkedBody {
             guard (1...15).contains(digits.count),
                 let size = Int(String(decoding: digits, as: UTF8.self), radix: 16),
                 extensions.count <= limits.chunkExtensionBytes, isContent(extensions),
-                extensions.isEmpty || extensions.first(where: { !isBlank($0) }) == 0x3B
+                extensions.isEmpty || extensions.first == 0x3B
             else { return nil }
             if size == 0 {
                 guard takeTrailers(&rest) else { return nil }
@@ -99,8 +99,6 @@ enum ChunkedBody {
     private static func isHexadecimal(_ byte: UInt8) -> Bool {
         Character(Unicode.Scalar(byte)).isHexDigit && byte < 0x80
     }
-
-    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 9 }
 
     private static func isContent(_ bytes: ArraySlice<UInt8>) -> Bool {
         bytes.allSatisfy { $0 == 9 || $0 >= 0x20 && $0 != 0x7F }

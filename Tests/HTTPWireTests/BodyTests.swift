@@ -16,7 +16,7 @@ private let chunked = "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked
     @Test(arguments: [
         known + "11\r\n\r\nhello world",
         chunked + "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
-        chunked + "005;a=b;c=\"d e\"\r\nhello\r\n1 \t ;x\r\n \r\n5\r\nworld\r\n"
+        chunked + "005;a=b;c=\"d e\"\r\nhello\r\n1;x \t \r\n \r\n5\r\nworld\r\n"
             + "000\r\nX: y\r\nEmpty:\r\n\r\n",
         chunked + "B\r\nhello world\r\n0;last\r\n\r\n",
     ]) func `a body cut at any byte is the same body`(_ request: String) {

@@ -55,8 +55,6 @@ GOOD = [
      get("Transfer-Encoding: chunked") + b"0005\r\nhello\r\n000\r\n\r\n", 200),
     ("9112 7.1.1 extensions", get("Transfer-Encoding: chunked") +
      b'5;a;b=c;d="e f";g="\\""\r\nhello\r\n0;last\r\n\r\n', 200),
-    ("9112 7.1.1 white space before an extension",
-     get("Transfer-Encoding: chunked") + b"5 \t;a\r\nhello\r\n0\r\n\r\n", 200),
     ("9112 7.1.2 trailers",
      get("Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\nX: y\r\nZ:\r\n\r\n", 200),
     ("9110 6.5.1 trailers that would mean something in a head",
@@ -110,8 +108,8 @@ CODINGS = [("", 400), ("chunked, chunked", 400), ("chunked, gzip", 400), ("ident
            ("gzip", 501), ("gzip, chunked", 501), ("xchunked", 501), ("chunked;a=b", 400),
            ('"chunked"', 400), ("chunked,", 400), (",chunked", 400), ("chunked \x0b", 400),
            ("chunke d", 400), ("x, chunked", 501), ("chunked\xa0", 400), ("\x0bchunked", 400)]
-CHUNKS = ["", "g", "-1", "+5", "0x5", "5 ", "5\t", " 5", "5.", "5,", "1" * 17, "0" * 16 + "5",
-          "5;\0", "5;\n", "5\n", "5;a\rb", "\x0b5"]
+CHUNKS = ["", "g", "-1", "+5", "0x5", "5 ", "5\t", "5 ;a", "5\t;a", " 5", "5.", "5,",
+          "1" * 17, "0" * 16 + "5", "5;\0", "5;\n", "5\n", "5;a\rb", "\x0b5"]
 BAD = [
     *[bad(f"9112 3.2 the target {target!r}", get(target=target)) for target in TARGETS],
     *[bad(f"9110 7.2 the host {host!r}", lines("GET / HTTP/1.1", f"Host: {host}"))
