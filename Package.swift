@@ -78,7 +78,7 @@ let package = Package(
         tests("TensorFormatsTests", ["TensorFormats", "Tensors", "StrictJSON"]),
         tests("AveragingTests", ["Averaging", "Tensors"]),
         tests("StorageTests", ["Storage", "CChecksum"]),
-        tests("HTTPWireTests", ["HTTPWire", "ServiceLimits", "CZlib"]),
+        tests("HTTPWireTests", ["HTTPWire", "ServiceLimits", "CNGHTTP2", "CZlib"]),
         tests("TransportTests", ["Transport", "HTTPWire", "ServiceLimits", "CPlatform"]),
         tests(
             "SessionsTests",

@@ -166,7 +166,7 @@ private func get(_ path: String) -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\
     }
 
     @Test func `a connection that is gone is not kept alive by its exchanges`() {
-        weak var engine: HTTP1Engine?
+        weak var engine: (any WireEngine)?
         weak var host: FakeHost?
         weak var sink: FakeSink?
         var exchange: (any Exchange)?

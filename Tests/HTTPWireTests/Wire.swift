@@ -8,21 +8,25 @@ enum Ending { case close, closeAfterLinger, reset }
 final class Wire {
     let host = FakeHost()
     let handler: FakeHandler
-    private(set) var engine: HTTP1Engine
+    private(set) var engine: any WireEngine
     var now: ContinuousClock.Instant
     /// What was written; a slice as so many `#`.
     private(set) var written: [UInt8] = []
     private(set) var ending: Ending?
+    /// How often something was written.
+    private(set) var writes = 0
     private(set) var kept: [UInt8] = []
     /// Outputs are only asked for while set.
     var canWrite = true
 
-    init(limits: Limits = Limits(), _ handle: @escaping FakeHandler.Handle) {
+    init(
+        limits: Limits = Limits(), peer: Peer = .loopback, _ handle: @escaping FakeHandler.Handle
+    ) {
         handler = FakeHandler(handle)
         let start = ContinuousClock.now
         now = start
         engine = HTTP1Engine(
-            limits: limits, handler: handler, host: host, peer: .loopback, now: start)
+            limits: limits, handler: handler, host: host, peer: peer, now: start)
     }
 
     /// Answers every request with 200 and its path, reading no body.
@@ -85,15 +89,24 @@ final class Wire {
     private func offer() {
         let taken = kept.withUnsafeBytes { engine.receive($0, now: now) }
         kept.removeFirst(taken)
+        guard let successor = host.successor else { return }
+        host.successor = nil
+        engine.disconnected()
+        engine = successor
+        if !kept.isEmpty { offer() }
     }
 
     private func write() {
         while canWrite, ending == nil {
-            switch engine.nextOutput(now: now) {
+            let output = engine.nextOutput(now: now)
+            writes += 1
+            switch output {
             case .bytes(let bytes): write(.bytes(bytes))
             case .slice(let slice): write(.slice(slice))
             case .pieces(let pieces): for piece in pieces { write(piece) }
-            case .nothing: return
+            case .nothing:
+                writes -= 1
+                return
             case .close: ending = .close
             case .closeAfterLinger: ending = .closeAfterLinger
             case .reset: ending = .reset
@@ -136,6 +149,7 @@ extension Wire {
                         String(line[colon...].dropFirst(2))
                 }
             }
+            guard response.status > 0 else { break }
             let length = response.fields["content-length"].flatMap { Int($0) }
             let isBodyless = toHead || response.status == 304 || response.status < 200
             let count = isBodyless ? 0 : length ?? (response.status == 204 ? 0 : rest.count)

@@ -61,12 +61,10 @@ extension HTTP2Engine {
 
     func sendData(_ stream: HTTP2Stream, header: UnsafeRawBufferPointer, count: Int) {
         output.append(header)
-        if stream.body.isAtSlice, !stream.hasSliceInFlight {
-            stream.hasSliceInFlight = true
-            inFlight.append(stream)
-        }
+        if !stream.isInFlight { inFlight.append(stream) }
+        stream.isInFlight = true
+        if stream.body.isAtSlice { stream.hasSliceInFlight = true }
         stream.body.take(count, into: &output)
-        stream.progress = now
         budget.moved(count)
     }
 
@@ -141,7 +139,6 @@ extension HTTP2Engine {
             }
             if output.count == 0 { endIfDone() }
             if output.count == 0, let ending { return Self.output(of: ending) }
-            isWriting = output.count > 0
             return output.take()
         }
     }
@@ -154,10 +151,12 @@ extension HTTP2Engine {
 
     /// The transport asks again only when everything before is written.
     private func noteWritten() {
-        if isWriting { written = now }
-        isWriting = false
         guard !inFlight.isEmpty else { return }
-        for stream in inFlight { stream.hasSliceInFlight = false }
+        for stream in inFlight {
+            stream.progress = now
+            stream.isInFlight = false
+            stream.hasSliceInFlight = false
+        }
         inFlight = []
     }
 

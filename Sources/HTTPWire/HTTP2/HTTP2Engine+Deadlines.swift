@@ -51,7 +51,7 @@ extension HTTP2Engine {
             owesGoAway = false
             session.submitGoAway()
         }
-        if inFlight.contains(where: \.wasFailed) {
+        if inFlight.contains(where: { $0.wasFailed && $0.hasSliceInFlight }) {
             // The service wants the file back, and the reader has taken nothing for a while.
             end(.reset)
             link.host?.wake()
@@ -60,7 +60,7 @@ extension HTTP2Engine {
         for stream in streams {
             if let lingerEnd = stream.lingerEnd, lingerEnd <= now { resetRest(stream) }
             checkBody(stream, unreadBytes)
-            if !isWriting { checkAnswer(stream) }
+            checkAnswer(stream)
         }
     }
 
@@ -101,9 +101,11 @@ extension HTTP2Engine {
 
     /// A reader that keeps its window shut holds the answer's file.
     private func checkAnswer(_ stream: HTTP2Stream) {
-        guard case .sending = stream.answer, !stream.body.isWaiting else { return }
+        guard case .sending = stream.answer, !stream.body.isWaiting, !stream.isInFlight else {
+            return
+        }
         guard session.sendWindow(stream: stream.id) <= 0 else { return }
-        guard max(stream.progress, written) + limits.writeTimeout <= now else { return }
+        guard stream.progress + limits.writeTimeout <= now else { return }
         session.submitReset(stream: stream.id, NGHTTP2_CANCEL)
     }
 }

@@ -49,12 +49,8 @@ public final class HTTP2Engine: WireEngine {
     // MARK: Output
 
     var output = OutputBuffer()
-    /// Streams of which slices were handed out that may not be written yet.
+    /// Streams of whose answers bytes were handed out that may not be written yet.
     var inFlight: [HTTP2Stream] = []
-    /// What was handed out is not known to be written yet.
-    var isWriting = false
-    /// When something that was handed out was last known to be written.
-    var written: ContinuousClock.Instant
     var ending: Ending?
     var date = HTTPDate()
     public private(set) var acknowledgedAnswers: Int
@@ -97,7 +93,6 @@ public final class HTTP2Engine: WireEngine {
         budget = FrameBudget(limits: limits, now: now)
         handshakeDeadline = now + limits.headTimeout
         idleSince = now
-        written = now
         session.attach(self)
         link.connect(self)
     }

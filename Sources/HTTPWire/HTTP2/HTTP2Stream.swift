@@ -71,9 +71,10 @@ final class HTTP2Stream: Exchange, @unchecked Sendable {
     var answer = Answer.none
     var body = AnswerBody()
     var closesConnection = false
-    /// When something of the answer last left, or could begin to.
+    /// When something of the answer was last known to be written, or could begin to be.
     var progress: ContinuousClock.Instant
-    /// Bytes of a file were handed out and may not be written yet.
+    /// Bytes were handed out and may not be written yet; of a file, too.
+    var isInFlight = false
     var hasSliceInFlight = false
     /// The service, or a source of its, gave the answer up.
     var wasFailed = false
