@@ -36,7 +36,7 @@ final class HTTP2Client {
     /// Sends the preface and `settings`, and acknowledges the server's.
     init(_ wire: Wire, settings: [(id: Int, value: Int)] = [], opens: Bool = true) {
         self.wire = wire
-        guard nghttp2_hd_inflate_new(&inflater) == 0 else { fatalError("no memory") }
+        guard nghttp2_hd_inflate_new(&inflater) == 0 else { preconditionFailure("no memory") }
         if opens {
             wire.send(Frame.preface + Frame.settings(settings).bytes)
             send(Frame(.settings, flags: Frame.ack))

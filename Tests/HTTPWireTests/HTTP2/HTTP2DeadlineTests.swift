@@ -95,10 +95,10 @@ private let post = HTTP2Client.post
         let sink = FakeSink()
         let client = HTTP2Client.upload(sink)
         client.send(.headers(1, post, end: false))
-        client.wire.send(Array(Frame.data(1, [UInt8](repeating: 1, count: 60_000)).bytes[..<10]))
-        for second in 1...100 { client.advance(.seconds(1), unreadBytes: 500 * second) }
+        client.wire.send(Array(Frame.data(1, [UInt8](repeating: 1, count: 16_000)).bytes[..<10]))
+        for second in 1...30 { client.advance(.seconds(1), unreadBytes: 500 * second) }
         #expect(sink.aborts.isEmpty)
-        for _ in 0..<21 { client.advance(.seconds(1), unreadBytes: 50_000) }
+        for _ in 0..<21 { client.advance(.seconds(1), unreadBytes: 15_000) }
         #expect(sink.aborts == [.timedOut])
     }
 
