@@ -8,7 +8,7 @@ ENDED, ABSORBED = "ended", "absorbed"
 """The service must end the connection; or it may go on, because what is sent is lawful, or costs
 the service less than the attacker."""
 SHORT = ("--head-timeout", "1s", "--idle-timeout", "1s", "--body-grace", "1s",
-         "--write-timeout", "1s")
+         "--write-timeout", "1s", "--linger", "500ms")
 """Settings under which slow attacks show their outcome within the short form."""
 MIB = 1 << 20
 

@@ -2,7 +2,7 @@
 
 import itertools
 
-from attack import ENDED
+from attack import ENDED, SHORT
 from attacked import MODEL_HEAD, PATH, TYPE
 from flood import flood
 from frames import (ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY,
@@ -111,7 +111,7 @@ def ping(link):
     return repeated(frame(PING, payload=bytes(8)))
 
 
-@flood("PING flood, unread", reads=False)
+@flood("PING flood, unread", outcomes=(ENDED,), reads=False, settings=SHORT)
 def ping_unread(link):
     """CVE-2019-9512: the acknowledgements pile up."""
     return repeated(frame(PING, payload=bytes(8)))
@@ -128,7 +128,7 @@ def settings_flood(link):
     return repeated(settings())
 
 
-@flood("SETTINGS flood, unread", outcomes=(ENDED,), reads=False)
+@flood("SETTINGS flood, unread", outcomes=(ENDED,), reads=False, settings=SHORT)
 def settings_unread(link):
     return repeated(settings())
 

@@ -44,28 +44,44 @@ struct FrameTracker {
 
     /// Whether a request's head, or a trailer section, has begun and not ended.
     var isInsideHead: Bool {
-        guard let frame else { return false }
-        let isHead = frame.type == Kind.headers || frame.type == Kind.continuation
-        return awaitsContinuation || isHead && payloadLeft > 0
+        awaitsContinuation || isBlock && payloadLeft > 0
+    }
+
+    /// Whether the frame's payload is a header block, or a part of one.
+    private var isBlock: Bool {
+        frame.map { $0.type == Kind.headers || $0.type == Kind.continuation } ?? false
     }
 
     /// Calls `body` for each frame whose header is completed by `bytes`.
-    mutating func advance(over bytes: UnsafeRawBufferPointer, _ body: (Frame, _ block: Int) -> Void)
-    {
+    ///
+    /// - Parameter blockLimit: bytes of header blocks after which to stop.
+    /// - Returns: how far it came.
+    mutating func advance(
+        over bytes: UnsafeRawBufferPointer, blockLimit: Int,
+        _ body: (Frame, _ block: Int) -> Void
+    ) -> Int {
         var index = min(prefaceLeft, bytes.count)
         prefaceLeft -= index
+        var allowance = blockLimit
         while index < bytes.count {
-            let payload = min(payloadLeft, bytes.count - index)
+            var payload = min(payloadLeft, bytes.count - index)
+            if isBlock {
+                guard allowance > 0 || payload == 0 else { return index }
+                payload = min(payload, allowance)
+                allowance -= payload
+            }
             payloadLeft -= payload
             index += payload
+            if payloadLeft > 0 { continue }
             while index < bytes.count, headerCount < Self.headerBytes {
                 header = header << 8 | UInt128(bytes[index])
                 headerCount += 1
                 index += 1
             }
-            guard headerCount == Self.headerBytes else { return }
+            guard headerCount == Self.headerBytes else { break }
             body(begin(), blockBytes)
         }
+        return index
     }
 
     private mutating func begin() -> Frame {

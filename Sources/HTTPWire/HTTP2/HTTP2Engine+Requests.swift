@@ -46,15 +46,14 @@ extension HTTP2Engine {
         _ frame: UnsafePointer<nghttp2_frame>, name: UnsafeRawBufferPointer,
         value: UnsafeRawBufferPointer
     ) -> Bool {
-        let id = frame.pointee.hd.stream_id
         if frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
             section.add(name: name, value: value, limits: limits)
             guard section.decodedBytes > Self.headerRoom * limits.headerBytes else { return true }
-            // A few bytes of a block can name kilobytes of fields, time and again.
-            session.submitReset(stream: id, NGHTTP2_ENHANCE_YOUR_CALM)
+            // A byte of a block can name kilobytes: who does it once will do it again.
+            fail(NGHTTP2_ENHANCE_YOUR_CALM)
             return false
         }
-        guard let stream = session.stream(id) else { return false }
+        guard let stream = session.stream(frame.pointee.hd.stream_id) else { return false }
         stream.trailerBytes += name.count + value.count + 2
         guard stream.trailerBytes > limits.trailerBytes else { return true }
         refuse(stream, .trailersTooLarge, abort: .malformed)

@@ -43,6 +43,8 @@ public final class HTTP2Engine: WireEngine {
     var peerEnded = false
     /// The client's SETTINGS have come, which end its preface.
     var sawSettings = false
+    /// What has come goes on in the lane's next turn.
+    var isResting = false
     /// Nothing more is read: a GOAWAY is the last thing to be sent.
     var isFailed = false
 
@@ -132,7 +134,7 @@ public final class HTTP2Engine: WireEngine {
     public var isReset: Bool { if case .reset = ending { true } else { false } }
 
     public var readDemand: ReadDemand {
-        guard ending == nil, !isFailed, !isOutputBlocked else { return .none }
+        guard ending == nil, !isFailed, !isOutputBlocked, !isResting else { return .none }
         guard tracker.frame?.type == FrameTracker.Kind.data, tracker.payloadLeft > 0 else {
             return .bytes(atLeast: 1)
         }
@@ -146,29 +148,42 @@ public final class HTTP2Engine: WireEngine {
         _ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant
     ) -> Int {
         call(now) {
-            guard ending == nil, !isFailed, !bytes.isEmpty else { return }
-            follow(bytes)
-            guard !isFailed else { return }
+            isResting = false
+            guard ending == nil, !isFailed, !bytes.isEmpty else { return bytes.count }
+            let count = follow(bytes)
+            guard !isFailed else { return bytes.count }
             do throws(HTTP2Session.Failure) {
-                try session.receive(bytes)
+                try session.receive(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
             } catch {
                 fail(Self.cause(error))
             }
+            if count < bytes.count {
+                isResting = true
+                link.host?.wake()
+            }
+            return count
         }
-        return bytes.count
     }
 
+    /// Bytes of header blocks that are decoded in one turn. A byte can be a field, and a field
+    /// takes some 60 ns: the other connections of the lane have waited a millisecond then.
+    private static var blockBytesInTurn: Int { 16 * 1024 }
+
     /// Charges what is about to come, before any of it is worked on.
-    private func follow(_ bytes: UnsafeRawBufferPointer) {
+    ///
+    /// - Returns: how much of it is to be worked on in this turn.
+    private func follow(_ bytes: UnsafeRawBufferPointer) -> Int {
         budget.refill(now: now)
         var isBlockTooLarge = false
-        tracker.advance(over: bytes) { frame, blockBytes in
+        let count = tracker.advance(over: bytes, blockLimit: Self.blockBytesInTurn) {
+            frame, blockBytes in
             budget.receive(frame)
             if frame.type == FrameTracker.Kind.headers { headBegan = now }
             if blockBytes > Self.headerRoom * limits.headerBytes { isBlockTooLarge = true }
         }
         if !tracker.isInsideHead { headBegan = nil }
         if budget.isExhausted || isBlockTooLarge { fail(NGHTTP2_ENHANCE_YOUR_CALM) }
+        return count
     }
 
     /// So many times what is allowed of a head is read before it is cut off without an answer.
