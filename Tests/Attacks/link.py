@@ -1,4 +1,4 @@
-"""One attacked connection: sends what an attack yields, as fast as it is taken, and notes the end."""
+"""One attacked connection: sends what an attack yields as fast as it is taken, notes the end."""
 
 import collections
 import re

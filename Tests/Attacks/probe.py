@@ -48,4 +48,7 @@ def probe(port, is_over):
 
 
 if __name__ == "__main__":
-    print(json.dumps(probe(int(sys.argv[1]), lambda: select.select([sys.stdin], [], [], PERIOD)[0])))
+    def is_over():
+        return select.select([sys.stdin], [], [], PERIOD)[0]
+
+    print(json.dumps(probe(int(sys.argv[1]), is_over)))
