@@ -47,6 +47,11 @@ public struct Limits: Sendable, Equatable {
     /// Bytes read from a socket at once: 64 to 256 KiB measured best, 1 MiB and more slower.
     public var receiveBytes = 256 * 1024
 
+    /// Bytes of an answer that wait in the kernel while its reader takes none. Without a bound they
+    /// are megabytes, and a thousand stalled readers exhaust the memory that the machine has for
+    /// TCP; what is on its way to a reader does not count, so a fast one is not held up.
+    public var unsentBytes = 128 * 1024
+
     // MARK: HTTP/2 (RFC 9113 sections 5.2, 6.5.2)
 
     /// Requests in progress on one connection: a trainer has one, a gateway a few dozen.

@@ -85,6 +85,11 @@ final class Connection: EngineHost, @unchecked Sendable {
             infallible("setsockopt") {
                 Socket.set(fd, level: Int32(IPPROTO_TCP), option: TCP_NODELAY, to: 1)
             }
+            infallible("setsockopt") {
+                Socket.set(
+                    fd, level: Int32(IPPROTO_TCP), option: TCP_NOTSENT_LOWAT,
+                    to: Int32(clamping: lane.settings.limits.unsentBytes))
+            }
         }
         let now = ContinuousClock.now
         closeDeadline = now.advanced(by: lane.settings.limits.headTimeout)

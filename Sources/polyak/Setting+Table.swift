@@ -150,6 +150,12 @@ extension Setting {
         Setting(
             "receive-bytes", .bytes(\.limits.receiveBytes, 4096...16 << 20),
             "Read from a socket at once. 64KiB to 256KiB measured best, 1MiB and more slower."),
+        Setting(
+            "unsent-bytes", .bytes(\.limits.unsentBytes, 4096...1 << 30),
+            """
+            What of an answer waits in the kernel while its client takes none. More is taken from \
+            the memory that the machine has for all TCP connections.
+            """),
     ]
 
     /// RFC 9113 sections 5.2 and 6.5.2.
