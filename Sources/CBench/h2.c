@@ -105,7 +105,8 @@ static int take_data(bench_link *link, exchange *stream, size_t length) {
     return 0;
 }
 
-static int take_settings(bench_link *link, exchange *stream, const unsigned char *at, size_t length) {
+static int take_settings(
+    bench_link *link, exchange *stream, const unsigned char *at, size_t length) {
     for (; length >= 6; at += 6, length -= 6) {
         uint32_t value = get32(at + 2);
         if (at[1] == 4) {

@@ -20,6 +20,10 @@ static inline int openssl_set_minimum_version(SSL_CTX *context, int version) {
     return SSL_CTX_set_min_proto_version(context, version);
 }
 
+static inline int openssl_set_maximum_version(SSL *ssl, int version) {
+    return SSL_set_max_proto_version(ssl, version);
+}
+
 static inline void openssl_change_modes(SSL_CTX *context, long set, long clear) {
     SSL_CTX_set_mode(context, set);
     SSL_CTX_clear_mode(context, clear);

@@ -149,8 +149,9 @@ final class TLSStream: ByteStream {
         let outcome = call(waits: &writeInterest) {
             SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &written)
         }
-        if case .done = outcome { return .done(written) }
-        return outcome
+        guard case .done = outcome else { return outcome }
+        precondition(written > 0, "OpenSSL wrote nothing and says it did")
+        return .done(written)
     }
 
     /// Makes a call of OpenSSL's whose positive results are successes.
@@ -160,9 +161,7 @@ final class TLSStream: ByteStream {
         if let failure { return .failed(failure) }
         ERR_clear_error()
         let result = body()
-        guard result <= 0 else {
-            return .done(1)
-        }
+        guard result <= 0 else { return .done(1) }
         let code: Int32
         switch SSL_get_error(ssl, result) {
         case SSL_ERROR_WANT_READ:
@@ -171,9 +170,9 @@ final class TLSStream: ByteStream {
         case SSL_ERROR_WANT_WRITE:
             interest = .write
             return .again
-        case SSL_ERROR_ZERO_RETURN: return .done(0)
-        case SSL_ERROR_SYSCALL: code = socket.error ?? EPROTO
-        default: code = EPROTO
+        // What is written after the peer's end fails under this name, too.
+        case SSL_ERROR_ZERO_RETURN where socket.error == nil: return .done(0)
+        default: code = socket.error ?? EPROTO
         }
         failure = code
         return .failed(code)

@@ -14,9 +14,11 @@ struct ClientError: Error, CustomStringConvertible {
 /// `@unchecked Sendable`: a test may send and receive from two threads, as sockets allow.
 final class Client: @unchecked Sendable {
     let fd: Int32
+    let tls: ClientTLS?
     private var isClosed = false
 
-    init(_ address: ListenAddress) throws {
+    /// Connects; under TLS the handshake is made too.
+    init(_ address: ListenAddress, tls options: ClientTLS.Options = .init()) throws {
         switch address {
         case .tcp(_, let port), .tls(_, let port):
             fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -36,6 +38,12 @@ final class Client: @unchecked Sendable {
         let size = socklen_t(MemoryLayout<timeval>.size)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
+        if case .tls = address {
+            _ = fcntl(fd, F_SETFL, O_NONBLOCK)
+            tls = try ClientTLS(fd: fd, options)
+        } else {
+            tls = nil
+        }
     }
 
     deinit { close() }
@@ -52,8 +60,9 @@ final class Client: @unchecked Sendable {
     func send(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
-            let count = bytes.withUnsafeBytes { bytes in
+            let count = try bytes.withUnsafeBytes { bytes in
                 let rest = UnsafeRawBufferPointer(rebasing: bytes[sent...])
+                if let tls { return try tls.write(rest) }
                 return Glibc.send(fd, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL))
             }
             guard count > 0 else { throw ClientError(call: "send", code: errno) }
@@ -66,7 +75,12 @@ final class Client: @unchecked Sendable {
     /// What comes next, at most `limit` bytes; empty at the end.
     func receiveSome(_ limit: Int = 65536) throws -> [UInt8] {
         var failure: Int32 = 0
-        let bytes = [UInt8](unsafeUninitializedCapacity: limit) { room, count in
+        let bytes = try [UInt8](unsafeUninitializedCapacity: limit) { room, count in
+            if let tls {
+                let room = UnsafeMutableRawBufferPointer(room)
+                count = try tls.read(into: UnsafeMutableRawBufferPointer(rebasing: room[..<limit]))
+                return
+            }
             let received = recv(fd, room.baseAddress, limit, 0)
             if received < 0 { failure = errno }
             count = max(received, 0)
@@ -104,11 +118,15 @@ final class Client: @unchecked Sendable {
 
     /// Whether something can be read within `milliseconds`.
     func isReadable(within milliseconds: Int32) -> Bool {
+        if tls?.holdsInput == true { return true }
         var wanted = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
         return poll(&wanted, 1, milliseconds) > 0
     }
 
-    func endSending() { shutdown(fd, Int32(SHUT_WR)) }
+    func endSending() {
+        tls?.endWriting()
+        shutdown(fd, Int32(SHUT_WR))
+    }
 
     /// Closes so that the other side sees a reset (TCP).
     func reset() {

@@ -1,4 +1,4 @@
-import Dispatch
+import Foundation
 import HTTPWire
 import ServiceLimits
 import Testing
@@ -10,7 +10,7 @@ import Transport
         let sent = pattern(8 << 20)
         try await withServer(kind, engine: { host, _, _ in EchoEngine(host) }) { server throws in
             let client = try server.connect()
-            DispatchQueue.global().async { try? client.send(sent) }
+            Thread.detachNewThread { try? client.send(sent) }
             #expect(try client.receive(sent.count) == sent)
         }
     }

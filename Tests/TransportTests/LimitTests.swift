@@ -72,10 +72,12 @@ import Transport
 
     @Test func `no descriptor outlives its connection or its server`() async {
         await #expect(processExitsWith: .success) {
+            let identity = try TestCertificates.identity()
             let before = openDescriptors()
             for kind in Kind.allCases + Kind.allCases {
                 let server = try Server(
-                    listen: [kind.address, kind.address], laneCount: 3, limits: Limits(),
+                    listen: [kind.address, kind.address], tls: identity,
+                    laneCount: 3, limits: Limits(),
                     logger: quietLogger(), makeEngine: LimitTests.dots)
                 server.start()
                 try await blocking {

@@ -154,7 +154,7 @@ import Transport
         }
     }
 
-    @Test(arguments: Kind.allCases)
+    @Test(arguments: Kind.referring)
     func `a slice of which a part is still to be sent is not sent`(_ kind: Kind) async throws {
         let file = try PinnedFile(pattern(16 << 20))
         try await withServer(
@@ -193,7 +193,7 @@ import Transport
         }
     }
 
-    @Test(arguments: Kind.allCases, ["close\n", "linger\n"])
+    @Test(arguments: Kind.referring, ["close\n", "linger\n"])
     func `a reader that never reads what we closed after has its pin abandoned`(
         _ kind: Kind, _ end: String
     ) async throws {
@@ -254,7 +254,8 @@ import Transport
             #expect((file.sent.count, server.connectionCount) == (0, 1))
             gate.open()
             file.released.wait(for: 1)
-            #expect((file.sent.count, file.abandoned.count) == (1, 1))
+            let referred = kind == .tls ? 0 : 1
+            #expect((file.sent.count, file.abandoned.count) == (referred, referred))
             eventually("the connection is still there") { server.connectionCount == 0 }
             // What was under way may still come, and ends in a reset, which TCP alone has.
             var count = first.count
@@ -263,7 +264,7 @@ import Transport
                     count += more.count
                 }
                 #expect(kind == .unix)
-            } catch { #expect(kind == .tcp) }
+            } catch { #expect(kind != .unix) }
             #expect(count < file.content.count)
         }
     }

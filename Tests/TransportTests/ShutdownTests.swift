@@ -42,7 +42,8 @@ import Transport
     {
         let gate = Gate()
         let server = try Server(
-            listen: [kind.address], laneCount: 2, limits: Limits(), logger: quietLogger(),
+            listen: [kind.address], tls: try TestCertificates.identity(), laneCount: 2,
+            limits: Limits(), logger: quietLogger(),
             makeEngine: { host, _, _ in Slow(host, gate) })
         server.start()
         let (idle, busy) = try await blocking {

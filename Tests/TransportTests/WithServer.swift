@@ -8,16 +8,26 @@ import Transport
 
 /// Which kind of socket a test runs over.
 enum Kind: CaseIterable, CustomTestStringConvertible {
-    case tcp, unix
+    case tcp, unix, tls
+
+    /// Those over which slices are sent by reference.
+    static let referring = [tcp, unix]
 
     var address: ListenAddress {
         switch self {
         case .tcp: .tcp(host: "127.0.0.1", port: 0)
         case .unix: .unix(path: temporaryPath())
+        case .tls: .tls(host: "127.0.0.1", port: 0)
         }
     }
 
-    var testDescription: String { self == .tcp ? "TCP" : "AF_UNIX" }
+    var testDescription: String {
+        switch self {
+        case .tcp: "TCP"
+        case .unix: "AF_UNIX"
+        case .tls: "TLS"
+        }
+    }
 }
 
 func temporaryPath() -> String {
@@ -43,11 +53,12 @@ func blocking<Result: Sendable>(
 /// Starts a server, runs `body`, shuts the server down and checks that nothing is left.
 func withServer(
     _ kind: Kind = .tcp, lanes: Int = 2, limits: Limits = Limits(),
-    engine: @escaping Server.EngineFactory,
+    identity: TLSIdentity? = nil, engine: @escaping Server.EngineFactory,
     _ body: @escaping @Sendable (Server) throws -> Void
 ) async throws {
     let server = try Server(
-        listen: [kind.address], laneCount: lanes, limits: limits, logger: quietLogger(),
+        listen: [kind.address], tls: try identity ?? TestCertificates.identity(), laneCount: lanes,
+        limits: limits, logger: quietLogger(),
         makeEngine: engine)
     server.start()
     var failure: (any Error)?

@@ -1,0 +1,127 @@
+import COpenSSL
+import Glibc
+import Synchronization
+
+/// The client's side of TLS over a connected socket, which must not block.
+///
+/// `@unchecked Sendable`: the lock protects the SSL object, so that one thread may send while
+/// another receives.
+final class ClientTLS: @unchecked Sendable {
+    struct Options: Sendable {
+        var protocols: [String] = []
+        var version: Int32?
+        /// The name of a pair in `TestCertificates`.
+        var certificate: String?
+    }
+
+    private let fd: Int32
+    private let ssl: OpaquePointer
+    private let lock = Mutex(())
+
+    /// Shakes hands, and verifies the server's certificate.
+    init(fd: Int32, _ options: Options = Options()) throws {
+        self.fd = fd
+        guard let context = SSL_CTX_new(TLS_client_method()) else { throw TLSFailure("context") }
+        defer { SSL_CTX_free(context) }
+        let certificates = TestCertificates.shared
+        SSL_CTX_load_verify_file(context, certificates.path("ca.pem"))
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+        if let name = options.certificate {
+            SSL_CTX_use_certificate_chain_file(context, certificates.path(name + ".pem"))
+            SSL_CTX_use_PrivateKey_file(
+                context, certificates.path(name + ".key"), SSL_FILETYPE_PEM)
+        }
+        if let version = options.version { openssl_set_minimum_version(context, version) }
+        ssl = SSL_new(context)
+        let names = options.protocols.flatMap { [UInt8($0.utf8.count)] + $0.utf8 }
+        if !names.isEmpty { SSL_set_alpn_protos(ssl, names, UInt32(names.count)) }
+        if let version = options.version, version == TLS1_2_VERSION {
+            openssl_set_maximum_version(ssl, version)
+        }
+        SSL_set_fd(ssl, fd)
+        _ = try repeated("handshake") { SSL_connect(ssl) }
+    }
+
+    deinit { SSL_free(ssl) }
+
+    /// At most `buffer.count` bytes; 0 at the end, whether it was announced or not.
+    func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+        var count = 0
+        _ = try repeated("read") { SSL_read_ex(ssl, buffer.baseAddress, buffer.count, &count) }
+        return count
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws -> Int {
+        var count = 0
+        _ = try repeated("write") { SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &count) }
+        return count
+    }
+
+    /// Sends close_notify.
+    func endWriting() {
+        lock.withLock { _ in _ = SSL_shutdown(ssl) }
+    }
+
+    var holdsInput: Bool { lock.withLock { _ in SSL_pending(ssl) > 0 } }
+
+    /// Whether the server announced its end.
+    var hasEnded: Bool {
+        lock.withLock { _ in SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN != 0 }
+    }
+
+    /// What ALPN chose.
+    var agreed: String {
+        var name: UnsafePointer<UInt8>?
+        var length: UInt32 = 0
+        SSL_get0_alpn_selected(ssl, &name, &length)
+        return String(
+            decoding: UnsafeBufferPointer(start: name, count: Int(length)), as: UTF8.self)
+    }
+
+    /// What came over the socket so far.
+    var receivedBytes: Int { Int(BIO_number_read(SSL_get_rbio(ssl))) }
+
+    enum Keys: Int32 {
+        case own, both
+    }
+
+    /// Announces new keys (RFC 8446 section 4.6.3).
+    func changeKeys(of keys: Keys) {
+        let type = keys == .own ? SSL_KEY_UPDATE_NOT_REQUESTED : SSL_KEY_UPDATE_REQUESTED
+        _ = lock.withLock { _ in SSL_key_update(ssl, type) }
+        _ = try? repeated("key update") { SSL_do_handshake(ssl) }
+    }
+
+    private func repeated(_ call: String, _ body: () -> Int32) throws -> Bool {
+        while true {
+            let (result, code) = lock.withLock { _ in
+                ERR_clear_error()
+                errno = 0
+                let result = body()
+                return (result, SSL_get_error(ssl, result))
+            }
+            if result > 0 { return true }
+            var wanted = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
+            switch code {
+            case SSL_ERROR_WANT_READ: break
+            case SSL_ERROR_WANT_WRITE: wanted.events = Int16(POLLOUT)
+            case SSL_ERROR_ZERO_RETURN: return false
+            case SSL_ERROR_SYSCALL: throw ClientError(call: call, code: errno)
+            default: throw TLSFailure(call)
+            }
+            guard poll(&wanted, 1, 10_000) > 0 else {
+                throw ClientError(call: call, code: EAGAIN)
+            }
+        }
+    }
+}
+
+/// What OpenSSL complains of.
+struct TLSFailure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ call: String) {
+        let reason = ERR_reason_error_string(ERR_peek_error()).map { String(cString: $0) }
+        description = "\(call): \(reason ?? "unknown")"
+    }
+}
