@@ -78,15 +78,10 @@ let package = Package(
         tests("TensorFormatsTests", ["TensorFormats", "Tensors", "StrictJSON"]),
         tests("AveragingTests", ["Averaging", "Tensors"]),
         tests("StorageTests", ["Storage", "CChecksum"]),
-<<<<<<< HEAD
         tests("HTTPWireTests", ["HTTPWire", "ServiceLimits", "CNGHTTP2", "CZlib"]),
-        tests("TransportTests", ["Transport", "HTTPWire", "ServiceLimits", "CPlatform"]),
-=======
-        tests("HTTPWireTests", ["HTTPWire", "ServiceLimits", "CZlib"]),
         tests(
             "TransportTests",
             ["Transport", "HTTPWire", "ServiceLimits", "CPlatform", "COpenSSL"]),
->>>>>>> a1606ad (Run the transport's tests over TLS as well)
         tests(
             "SessionsTests",
             [
