@@ -6,6 +6,7 @@ about, `once` with the reason why the protocol does not matter.
 
 import collections
 import os
+import socket
 
 import pytest
 
@@ -13,6 +14,7 @@ from fixed import MODEL, Fixed
 from harness import BINARY, HTTP2, PROTOCOL, Service
 from http2_frames import Peer
 from ordinary import ORDINARY, TRIPLED, UNIFORM
+from wire import PATIENCE
 
 
 def pytest_configure(config):
@@ -52,10 +54,13 @@ def service():
 
 @pytest.fixture
 def http2(request):
-    """Opens connections for HTTP/2. HTTP2_PORT names another server, to be judged by the same
-    cases: it has to answer GET / with 200 and some content."""
-    port = int(os.environ.get("HTTP2_PORT", 0)) or request.getfixturevalue("service").port
-    return lambda: Peer(port)
+    """Opens plain connections for HTTP/2. HTTP2_PORT names another server, to be judged by the
+    same cases: it has to answer GET / with 200 and some content."""
+    port = os.environ.get("HTTP2_PORT")
+    if port:
+        return lambda: Peer(socket.create_connection(("127.0.0.1", int(port)), PATIENCE))
+    service = request.getfixturevalue("service")
+    return lambda: Peer(service.connect(tls=False))
 
 
 @pytest.fixture

@@ -1,11 +1,8 @@
 """HTTP/2 frames over a bare socket: nothing is checked or kept, so that anything can be sent."""
 
-import socket
 import typing
 
 import hpack
-
-from wire import PATIENCE
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -100,12 +97,8 @@ class Frame(typing.NamedTuple):
 class Peer:
     """A client's connection that sends what it is told, and reads frame by frame."""
 
-    def __init__(self, port, context=None):
-        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if context:
-            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
-        self.scheme = "https" if context else "http"
+    def __init__(self, connected, scheme="http"):
+        self.socket, self.scheme = connected, scheme
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.settings, self.buffer = {}, b""
 

@@ -3,9 +3,14 @@
 Each case names its clause, what is sent after both prefaces, and what must come of it.
 """
 
+import socket
+
 import pytest
 
+import certificates
+from harness import Service
 from http2_frames import *
+from wire import PATIENCE
 
 pytestmark = pytest.mark.once("frames of HTTP/2, whatever the others speak")
 
@@ -346,6 +351,30 @@ def test_frames_after_the_answer(http2, frames, look):
         peer.send(peer.get())
         assert peer.answer()[0] == 200
         peer.send(*frames(peer))
+        look(peer)
+
+
+# Some of each kind over TLS, where records cut the frames anew and the end is a close_notify.
+@pytest.fixture(scope="module")
+def tls_service():
+    running = Service(tls=True)
+    yield running
+    running.stop()
+
+
+OVER_TLS = [IDLE[0], IDLE[4], HALF_CLOSED[2], RESET[1], *FRAMES[8:12], FRAMES[14], *BY_TYPE[:6],
+            *SETTINGS_FRAMES[:4], *WINDOWS[:3]]
+
+
+@pytest.mark.parametrize("cut", ["whole", "frames", "bytes"])
+@pytest.mark.parametrize("frames,look", [each[1:] for each in OVER_TLS],
+                         ids=[each[0] for each in OVER_TLS])
+def test_frames_over_tls(tls_service, frames, look, cut):
+    connected = socket.create_connection(("127.0.0.1", tls_service.tls_port), PATIENCE)
+    encrypted = certificates.over_tls(connected, certificates.shared()[0], "h2")
+    with Peer(encrypted, "https") as peer:
+        peer.start()
+        peer.send_cut(cut, frames(peer))
         look(peer)
 
 

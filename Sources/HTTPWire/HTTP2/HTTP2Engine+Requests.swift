@@ -2,20 +2,23 @@ import CNGHTTP2
 import ServiceLimits
 
 extension HTTP2Engine {
-    /// A frame begins: what nghttp2 lets pass is refused here.
-    func beginFrame(_ header: nghttp2_frame_hd) {
+    /// A frame begins.
+    ///
+    /// - Returns: false when it is an error of the connection, `frameError`, that nghttp2 lets pass.
+    func isInOrder(_ header: nghttp2_frame_hd) -> Bool {
         let id = header.stream_id
         switch header.type {
-        case FrameTracker.Kind.headers:
+        case FrameTracker.Kind.headers where id <= lastStream && !session.remembers(stream: id):
             // RFC 9113 section 5.1.1: streams are begun in order. nghttp2 takes it for trailers of
             // a stream that we have reset; those are remembered for as long as trailers can come.
-            if id <= lastStream, !session.remembers(stream: id) { fail(NGHTTP2_PROTOCOL_ERROR) }
+            frameError = NGHTTP2_PROTOCOL_ERROR
         case FrameTracker.Kind.continuation where header.length > maximumFrameBytes:
             // RFC 9113 section 4.2; nghttp2 looks at the other frames.
-            fail(NGHTTP2_FRAME_SIZE_ERROR)
+            frameError = NGHTTP2_FRAME_SIZE_ERROR
         default:
-            break
+            return true
         }
+        return false
     }
 
     /// A header block begins.

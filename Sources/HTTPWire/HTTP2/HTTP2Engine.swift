@@ -45,6 +45,8 @@ public final class HTTP2Engine: WireEngine {
     var sawSettings = false
     /// What has come goes on in the lane's next turn.
     var isResting = false
+    /// What was wrong with a frame that ended nghttp2's work.
+    var frameError: nghttp2_error_code?
     /// Nothing more is read: a GOAWAY is the last thing to be sent.
     var isFailed = false
 
@@ -155,7 +157,7 @@ public final class HTTP2Engine: WireEngine {
             do throws(HTTP2Session.Failure) {
                 try session.receive(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
             } catch {
-                fail(Self.cause(error))
+                fail(frameError ?? Self.cause(error))
             }
             if count < bytes.count {
                 isResting = true

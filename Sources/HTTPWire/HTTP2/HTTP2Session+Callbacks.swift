@@ -55,8 +55,8 @@ extension HTTP2Session {
     private static func setReceiving(_ callbacks: OpaquePointer) {
         nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks) { _, header, user in
             guard let header else { preconditionFailure("a callback without its frame") }
-            engine(user).beginFrame(header.pointee)
-            return 0
+            return engine(user).isInOrder(header.pointee)
+                ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
         }
         nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { _, pointer, user in
             engine(user).beginHeaders(frame(pointer))
