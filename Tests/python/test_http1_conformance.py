@@ -87,7 +87,11 @@ def test_a_request_in_order_is_answered_and_the_connection_kept(service, data, s
             raw.send(piece)
         answer = raw.answer(data.strip().split(b" ")[0].decode())
         assert answer.status in (status if isinstance(status, tuple) else (status,)), answer
-        assert raw.ask(Request("GET", "/livez")).status == 200
+        if cut == "bytes" and b"Transfer-Encoding" in data and answer["Connection"] == "close":
+            # Answered by the head, when nobody knew yet how long the body would be.
+            assert raw.rest() == b""
+        else:
+            assert raw.ask(Request("GET", "/livez")).status == 200
 
 
 # Requests that are wrong: one answer, and the connection ends. The marker after them is no request.
