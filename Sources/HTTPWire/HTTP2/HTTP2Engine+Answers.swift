@@ -21,7 +21,7 @@ extension HTTP2Engine {
         stream.delivery = .dropping
         stream.closesConnection = response.closesConnection
         stream.progress = now
-        dropKept(stream)
+        dropKept(stream, isClosed: false)
         let hasBody = !stream.isHeadRequest && response.hasContent
         if hasBody { stream.body = AnswerBody(response.body) }
         session.submitResponse(

@@ -94,12 +94,15 @@ extension HTTP2Engine {
         }
     }
 
-    /// The connection's window gets back what a stream kept that is closed or answered.
-    func dropKept(_ stream: HTTP2Stream) {
-        guard !stream.kept.isEmpty else { return }
-        session.consumeConnection(stream.kept.count - stream.keptStart)
+    /// Lets go of what a stream kept: the connection's window gets it back, and the stream's own,
+    /// where that is open, as for what still comes. A window that stayed shut would keep the client
+    /// from sending the rest of a short body.
+    func dropKept(_ stream: HTTP2Stream, isClosed: Bool) {
+        let count = stream.kept.count - stream.keptStart
         stream.kept = []
         stream.keptStart = 0
+        guard count > 0 else { return }
+        isClosed ? session.consumeConnection(count) : drop(stream, count)
     }
 
     /// The body's turn has come: all of it is wanted, as fast as it can be sent.

@@ -167,7 +167,7 @@ extension HTTP2Engine {
         }
         stream.index = nil
         stream.body = AnswerBody()
-        dropKept(stream)
+        dropKept(stream, isClosed: true)
         endSink(stream, stream.wasMalformed ? .malformed : .disconnected)
         guard streams.isEmpty else { return }
         streams = []
