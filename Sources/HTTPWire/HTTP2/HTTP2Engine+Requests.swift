@@ -53,7 +53,7 @@ extension HTTP2Engine {
             section.add(name: name, value: value, limits: limits)
             guard section.decodedBytes > Self.headerRoom * limits.headerBytes else { return true }
             // A byte of a block can name kilobytes: who does it once will do it again.
-            fail(NGHTTP2_ENHANCE_YOUR_CALM)
+            hasSwollenBlock = true
             return false
         }
         guard let stream = session.stream(frame.pointee.hd.stream_id) else { return false }

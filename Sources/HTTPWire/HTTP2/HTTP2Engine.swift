@@ -32,6 +32,8 @@ public final class HTTP2Engine: WireEngine {
     var budget: FrameBudget
     /// The header block that is coming; blocks of several streams never mix.
     var section = FieldSection()
+    /// A header block was far too large once it was decoded.
+    var hasSwollenBlock = false
     /// The streams that are open, in no order.
     var streams: [HTTP2Stream] = []
     /// Of these, those with a sink.
@@ -159,6 +161,7 @@ public final class HTTP2Engine: WireEngine {
             } catch {
                 fail(frameError ?? Self.cause(error))
             }
+            if hasSwollenBlock { fail(NGHTTP2_ENHANCE_YOUR_CALM) }
             if count < bytes.count {
                 isResting = true
                 link.host?.wake()
