@@ -150,8 +150,8 @@ final class TLSStream: ByteStream {
             SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &written)
         }
         guard case .done = outcome else { return outcome }
-        precondition(written > 0, "OpenSSL wrote nothing and says it did")
-        return .done(written)
+        // Nothing more can be written after an end; asked again, it would say so for ever.
+        return written > 0 ? .done(written) : .failed(EPIPE)
     }
 
     /// Makes a call of OpenSSL's whose positive results are successes.
