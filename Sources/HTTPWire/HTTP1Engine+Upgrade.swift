@@ -17,6 +17,12 @@ extension HTTP1Engine {
             return matched
         }
         prefaceSeen = nil
+        if peer.applicationProtocol == .http2 {
+            // Who has agreed to HTTP/2 and does not speak it would not understand an answer of
+            // HTTP/1.1 either (RFC 9113 section 3.4).
+            end(.closeAfterLinger)
+            return bytes.count
+        }
         guard seen > 0 else { return nil }
         // What looked like a preface so far was the beginning of a head.
         Preface.bytes.withUnsafeBytes {

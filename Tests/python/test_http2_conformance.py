@@ -366,16 +366,27 @@ OVER_TLS = [IDLE[0], IDLE[4], HALF_CLOSED[2], RESET[1], *FRAMES[8:12], FRAMES[14
             *SETTINGS_FRAMES[:4], *WINDOWS[:3]]
 
 
+def over_tls(service):
+    connected = socket.create_connection(("127.0.0.1", service.tls_port), PATIENCE)
+    return Peer(certificates.over_tls(connected, certificates.shared()[0], "h2"), "https")
+
+
 @pytest.mark.parametrize("cut", ["whole", "frames", "bytes"])
 @pytest.mark.parametrize("frames,look", [each[1:] for each in OVER_TLS],
                          ids=[each[0] for each in OVER_TLS])
 def test_frames_over_tls(tls_service, frames, look, cut):
-    connected = socket.create_connection(("127.0.0.1", tls_service.tls_port), PATIENCE)
-    encrypted = certificates.over_tls(connected, certificates.shared()[0], "h2")
-    with Peer(encrypted, "https") as peer:
+    with over_tls(tls_service) as peer:
         peer.start()
         peer.send_cut(cut, frames(peer))
         look(peer)
+
+
+@pytest.mark.parametrize("said", [b"INVALID PREFACE OF CONNECTION\r\n\r\n", PREFACE[:10] + b"x",
+                                  b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", bytes(100)])
+def test_who_agreed_to_http_2_and_does_not_speak_it_is_left(tls_service, said):
+    with over_tls(tls_service) as peer:
+        peer.send(said)
+        assert all(each.kind == GOAWAY for each in peer.rest())
 
 
 # The connection preface (section 3.4).
