@@ -11,6 +11,7 @@ import oracle
 import trajectories
 from models import Tensor, assert_same, bf16_bits, decode, encode, tensor, widen
 
+pytestmark = pytest.mark.once("nothing is asked of a service")
 GOLDEN = trajectories.golden_all()
 
 

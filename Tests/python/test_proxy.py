@@ -150,3 +150,18 @@ def test_a_client_that_vanishes_changes_nothing(proxy, version, ending):
             assert session.state()["revision"] == 1
         assert session.fold(models[2])["revision"] == 2
         assert_same(session.average().model(), {"w": tensor(np.full(1_000_000, 2.5, np.float32))})
+
+
+def test_tokens_are_passed_on(tmp_path):
+    tokens = tmp_path / "tokens"
+    tokens.touch(0o600)
+    tokens.write_text(f"me:read:{hashlib.sha256(b'secret').hexdigest()}\n")
+    service = Service("--token-file", tokens)
+    proxy = Proxy(service, tmp_path)
+    with CLIENTS["requests"][0](proxy.url, tmp_path, proxy.certificate) as caller:
+        assert caller.call("GET", "/v1/sessions").status == 401
+        for token, status in (("secret", 200), ("other", 401)):
+            answer = caller.call("GET", "/v1/sessions", None, {"Authorization": f"Bearer {token}"})
+            assert answer.status == status, answer
+    proxy.stop()
+    service.stop()

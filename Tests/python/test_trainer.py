@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import oracle
+from harness import HTTP2
 from models import assert_same, decode, tensor
 
 HERE = pathlib.Path(__file__).parent
@@ -31,7 +32,8 @@ def test_a_network_ends_with_the_average_of_what_it_uploaded(service, client, st
     sent, final, name = tmp_path / "sent", tmp_path / "final.safetensors", f"digits-{strategy}"
     sent.mkdir()
     table = run(sys.executable, HERE / "trainer.py", "--url", service.url, "--session", name,
-                "--strategy", strategy, "--record", sent, "--output", final)
+                "--strategy", strategy, "--record", sent, "--output", final,
+                *(["--http2"] if HTTP2 else []))
     print(table)
     state = client.get(f"/v1/sessions/{name}").json()
     settings = {"strategy": strategy, "epochs": 16,
@@ -54,6 +56,7 @@ def test_a_network_ends_with_the_average_of_what_it_uploaded(service, client, st
     delete(client, name)
 
 
+@pytest.mark.once("test_clients.py has curl over every protocol")
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_curl_alone_trains(service, client):
     *iterates, last = run("sh", HERE / "trainer.sh", service.url, "from-curl").splitlines()
@@ -68,6 +71,7 @@ def test_curl_alone_trains(service, client):
     delete(client, "from-curl")
 
 
+@pytest.mark.once("test_clients.py has Node over every protocol")
 @pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
 def test_nodes_fetch_trains(service, client):
     lines = run("node", HERE / "trainer.mjs", service.url, "from-node").splitlines()

@@ -15,6 +15,7 @@ import json
 import pathlib
 import urllib.parse
 
+import httpx
 import numpy as np
 import safetensors.numpy
 from sklearn.datasets import load_digits
@@ -26,23 +27,36 @@ SAFETENSORS = {"Content-Type": "application/vnd.safetensors"}
 class Averager:
     """The calls a trainer makes; optionally writes down what was sent."""
 
-    def __init__(self, url, session, record=None):
-        self.connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
+    def __init__(self, url, session, record=None, http2=False):
+        if http2:
+            # Without TLS, a client has to know beforehand that the service speaks HTTP/2.
+            self.client = httpx.Client(base_url=url, http1=False, http2=True)
+            self.send = self._send_http2
+        else:
+            self.connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
+            self.send = self._send_http1
         self.path = f"/v1/sessions/{session}"
         self.record = record and pathlib.Path(record)
         self.calls = 0
 
-    def call(self, method, path, body=None, headers=None, allowed=(200,)):
-        self.connection.request(method, self.path + path, body, headers or {})
+    def _send_http1(self, method, path, body, headers):
+        self.connection.request(method, path, body, headers)
         answer = self.connection.getresponse()
-        data = answer.read()
-        if answer.status not in allowed:
-            raise RuntimeError(f"{method} {path}: {answer.status} {data.decode(errors='replace')}")
+        return answer.status, answer.read()
+
+    def _send_http2(self, method, path, body, headers):
+        answer = self.client.request(method, path, content=body, headers=headers)
+        return answer.status_code, answer.content
+
+    def call(self, method, path, body=None, headers=None, allowed=(200,)):
+        status, data = self.send(method, self.path + path, body, headers or {})
+        if status not in allowed:
+            raise RuntimeError(f"{method} {path}: {status} {data.decode(errors='replace')}")
         if self.record and method == "POST":
             suffix = "json" if path.startswith("/epochs") else "safetensors"
             (self.record / f"{self.calls:05d}.{suffix}").write_bytes(body)
             self.calls += 1
-        return answer.status, data
+        return status, data
 
     def create(self, settings):
         self.call("PUT", "", json.dumps(settings), {"Content-Type": "application/json"}, (200, 201))
@@ -115,6 +129,7 @@ def main():
     parser.add_argument("--url", default="http://127.0.0.1:8080")
     parser.add_argument("--session", default="digits")
     parser.add_argument("--strategy", choices=("nta", "alpha_suffix"), default="nta")
+    parser.add_argument("--http2", action="store_true", help="speak HTTP/2, by httpx")
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=0.5)
@@ -128,7 +143,7 @@ def main():
         pixels, digits.target, test_size=0.3, random_state=0, stratify=digits.target)
     random = np.random.default_rng(0)
     network, step = Network(random), 0
-    averager = Averager(options.url, options.session, options.record)
+    averager = Averager(options.url, options.session, options.record, options.http2)
     averager.create(strategy(options.strategy, options.epochs))
 
     print("epoch  last iterate  average")
