@@ -69,7 +69,7 @@ import Testing
             var seen: [[Int]] = []
             for start in stride(from: 0, to: bytes.count, by: piece) {
                 Array(bytes[start..<min(start + piece, bytes.count)]).withUnsafeBytes {
-                    tracker.advance(over: $0) { frame, _ in
+                    _ = tracker.advance(over: $0, blockLimit: .max) { frame, _ in
                         seen.append(
                             [frame.length, Int(frame.type), Int(frame.flags), Int(frame.streamID)])
                     }
@@ -87,7 +87,7 @@ import Testing
             Frame.preface + Frame(.headers, stream: 1, [1, 2, 3]).bytes
             + Frame(.continuation, flags: Frame.endHeaders, stream: 1, [4, 5]).bytes
         for (index, byte) in bytes.enumerated() {
-            [byte].withUnsafeBytes { tracker.advance(over: $0) { _, _ in } }
+            [byte].withUnsafeBytes { _ = tracker.advance(over: $0, blockLimit: .max) { _, _ in } }
             #expect(tracker.isInsideHead == (33..<bytes.count).contains(index + 1))
         }
         #expect(tracker.blockBytes == 5)
