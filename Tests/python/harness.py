@@ -215,6 +215,7 @@ class Client2(Client):
     def __init__(self, service, unix=False):
         # As browsers and trainers do that read one answer at a time.
         self.wire = Wire2(service.connect(unix), window=1 << 24)
+        self.wire.start()
 
     def exchange(self, method, path, body, headers, chunked):
         fields = [f"{name}: {value}" for name, value in headers.items()]

@@ -87,6 +87,11 @@ class Wire2:
 
     # Requests
 
+    def start(self):
+        """Sends the preface; otherwise it comes with the first request."""
+        self._begin()
+        self._flush()
+
     def open(self, request):
         self._begin()
         self._open(request)
