@@ -28,12 +28,14 @@ class Attack:
     """Seconds that the long form needs at least, with the service's defaults."""
     growth: int
     """Bytes of memory that the service may grow by."""
+    tls: bool
+    """Whether the port that speaks TLS is attacked."""
 
 
 def register(name, run, outcomes=(ENDED, ABSORBED), code=None, settings=(), patience=0,
-             growth=4 * MIB):
+             growth=4 * MIB, tls=False):
     assert name not in ALL, name
-    ALL[name] = Attack(name, run, outcomes, code, settings, patience, growth)
+    ALL[name] = Attack(name, run, outcomes, code, settings, patience, growth, tls)
 
 
 class Outcome(typing.NamedTuple):

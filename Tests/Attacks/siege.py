@@ -66,7 +66,8 @@ def beside(service, name, act):
 
 
 def besiege(service, attack, seconds):
-    return beside(service, attack.name, lambda: lay(attack.name, service.port, seconds))
+    port = service.tls_port if attack.tls else service.port
+    return beside(service, attack.name, lambda: lay(attack.name, port, seconds))
 
 
 def compare(service, seconds):

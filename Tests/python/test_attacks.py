@@ -17,6 +17,7 @@ import siege  # noqa: E402
 
 STANDSTILL = 5000
 """Milliseconds."""
+pytestmark = pytest.mark.once("attacks choose their protocol themselves")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def attacked():
 
     def with_settings(settings):
         if settings not in running:
-            running[settings] = Service(*settings)
+            running[settings] = Service(*settings, tls=True)
             siege.prepare(running[settings])
         return running[settings]
 

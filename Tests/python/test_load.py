@@ -13,6 +13,7 @@ import load  # noqa: E402
 STANDSTILL = 5000
 """Milliseconds: how fast the service is, the long form tells on a machine that does nothing else.
 """
+pytestmark = pytest.mark.once("the clients choose their protocol themselves")
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
