@@ -95,7 +95,7 @@ def one_byte_windows(link):
         yield Burst(b"".join(window_update(stream, 1) for stream in ids), 100)
 
 
-@flood("never reading", reads=False, settings=SHORT, patience=70,
+@flood("never reading", reads=False, settings=SHORT, patience=80,
         link={"own_settings": ((INITIAL_WINDOW, LARGEST_WINDOW),), "receive_buffer": 4096})
 def never_reading(link):
     """CVE-2019-9517: the windows are wide, the socket is full."""
