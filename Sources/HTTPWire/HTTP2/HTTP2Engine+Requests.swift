@@ -4,7 +4,8 @@ import ServiceLimits
 extension HTTP2Engine {
     /// A frame begins.
     ///
-    /// - Returns: false when it is an error of the connection, `frameError`, that nghttp2 lets pass.
+    /// - Returns: false when it is an error of the connection that nghttp2 lets pass: then
+    ///   `frameError` says which.
     func isInOrder(_ header: nghttp2_frame_hd) -> Bool {
         let id = header.stream_id
         switch header.type {
