@@ -114,6 +114,7 @@ extension HTTP2Engine {
 
     /// We reset a stream: if for the client's fault, that costs it.
     private func noteReset(_ stream: HTTP2Stream?, _ code: UInt32) {
+        stream?.wasReset = true
         guard code != NGHTTP2_NO_ERROR.rawValue, !peerEnded, stream?.wasFailed != true else {
             return
         }

@@ -9,10 +9,14 @@ extension HTTP2Engine {
     func isInOrder(_ header: nghttp2_frame_hd) -> Bool {
         let id = header.stream_id
         switch header.type {
-        case FrameTracker.Kind.headers where id <= lastStream && !session.remembers(stream: id):
-            // RFC 9113 section 5.1.1: streams are begun in order. nghttp2 takes it for trailers of
-            // a stream that we have reset; those are remembered for as long as trailers can come.
-            frameError = NGHTTP2_PROTOCOL_ERROR
+        case FrameTracker.Kind.data, FrameTracker.Kind.headers:
+            guard id <= lastStream, session.stream(id) == nil else { return true }
+            switch closed.way(id) {
+            case .reset: return true
+            case .ended: frameError = NGHTTP2_STREAM_CLOSED
+            // RFC 9113 section 5.1.1: streams are begun in order.
+            case nil: frameError = NGHTTP2_PROTOCOL_ERROR
+            }
         case FrameTracker.Kind.continuation where header.length > maximumFrameBytes:
             // RFC 9113 section 4.2; nghttp2 looks at the other frames.
             frameError = NGHTTP2_FRAME_SIZE_ERROR
@@ -167,6 +171,7 @@ extension HTTP2Engine {
             last.index = index
         }
         stream.index = nil
+        closed.note(id, stream.wasReset ? .reset : .ended)
         stream.body = AnswerBody()
         dropKept(stream, isClosed: true)
         endSink(stream, stream.wasMalformed ? .malformed : .disconnected)

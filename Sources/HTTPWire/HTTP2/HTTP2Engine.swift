@@ -38,6 +38,7 @@ public final class HTTP2Engine: WireEngine {
     var streams: [HTTP2Stream] = []
     /// Of these, those with a sink.
     var sinks = 0
+    var closed: ClosedStreams
     /// The last stream that the client has begun.
     var lastStream: Int32 = 0
     /// Bytes of a frame that the client may send (RFC 9113 section 6.5.2).
@@ -97,6 +98,7 @@ public final class HTTP2Engine: WireEngine {
         link = ConnectionLink(host: host)
         session = HTTP2Session(limits: limits)
         budget = FrameBudget(limits: limits, now: now)
+        closed = ClosedStreams(capacity: limits.streams)
         handshakeDeadline = now + limits.headTimeout
         idleSince = now
         session.attach(self)

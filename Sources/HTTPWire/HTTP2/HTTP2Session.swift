@@ -39,10 +39,8 @@ final class HTTP2Session {
         defer { nghttp2_option_del(options) }
         // The window is given back when the service has taken the bytes.
         nghttp2_option_set_no_auto_window_update(options, 1)
-        // Closed streams are remembered, as many as may be open: only so is what a client sends on
-        // them told to be an error (RFC 9113 section 5.1). nghttp2 does it for the priority tree,
-        // which is therefore kept.
-        nghttp2_option_set_no_closed_streams(options, 0)
+        // `ClosedStreams` remembers them in less memory.
+        nghttp2_option_set_no_closed_streams(options, 1)
         // It counts the pieces in which the headers of CONTINUATION frames come, so a client whose
         // bytes come one by one would be refused. `FrameBudget` counts the frames.
         nghttp2_option_set_max_continuations(options, limits.headerBytes)
@@ -108,12 +106,6 @@ final class HTTP2Session {
     func upgrade(settings: [UInt8], isHeadRequest: Bool) -> Bool {
         nghttp2_session_upgrade2(
             pointer, settings, settings.count, isHeadRequest ? 1 : 0, nil) == 0
-    }
-
-    /// Whether a stream is open, or was closed not long ago: open and remembered streams together
-    /// are as many as may be open at once.
-    func remembers(stream id: Int32) -> Bool {
-        nghttp2_session_find_stream(pointer, id) != nil
     }
 
     /// The window of the connection, or of a stream, from now on.

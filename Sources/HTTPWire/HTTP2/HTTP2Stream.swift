@@ -63,7 +63,8 @@ final class HTTP2Stream: Exchange, @unchecked Sendable {
     var mayAwaitContinue = false
     var clock: BodyClock
     var trailerBytes = 0
-    /// We reset the stream for the client's fault.
+    /// We reset the stream; for the client's fault.
+    var wasReset = false
     var wasMalformed = false
 
     // MARK: The answer

@@ -93,3 +93,14 @@ import Testing
         #expect(tracker.blockBytes == 5)
     }
 }
+
+@Suite struct ClosedStreamsTests {
+    @Test func `the last ones are remembered, and how they were closed`() {
+        var closed = ClosedStreams(capacity: 3)
+        for id in stride(from: Int32(1), through: 9, by: 2) {
+            closed.note(id, id == 7 ? .reset : .ended)
+        }
+        #expect(closed.way(1) == nil && closed.way(3) == nil && closed.way(11) == nil)
+        #expect(closed.way(5) == .ended && closed.way(7) == .reset && closed.way(9) == .ended)
+    }
+}
