@@ -12,11 +12,13 @@ protocol ByteStream: AnyObject {
     /// Reads what is there, at most `buffer.count` bytes; `.done(0)` is the peer's end. Fewer bytes
     /// than asked for mean that there is nothing more to be had now, unless `holdsInput` says so.
     func read(into buffer: UnsafeMutableRawBufferPointer) -> SystemOutcome
-    /// Writes from one place, as much as is taken. After `.again`, the next write must begin with
-    /// the same bytes, and offer no fewer of them.
+    /// Writes from one place, as much as is taken.
     func write(_ bytes: UnsafeRawBufferPointer) -> SystemOutcome
     /// Writes from several places, in order, as much as is taken; at most `IOV_MAX` of them.
     func write(_ pieces: UnsafeBufferPointer<iovec>) -> SystemOutcome
+    /// Brings what was taken, and the stream's own messages, into the socket; `.done` when all is
+    /// there.
+    func flush() -> SystemOutcome
     /// Tells the peer that nothing more is written, beyond the socket's own end.
     ///
     /// - Returns: whether it is told; if not, to be called again when the socket takes bytes.
@@ -76,6 +78,8 @@ final class PlainStream: ByteStream {
     func write(_ pieces: UnsafeBufferPointer<iovec>) -> SystemOutcome {
         systemCall { writev(fd, pieces.baseAddress, Int32(pieces.count)) }
     }
+
+    func flush() -> SystemOutcome { .done(0) }
 
     func endWriting() -> Bool { true }
 

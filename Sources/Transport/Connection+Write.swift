@@ -45,28 +45,22 @@ extension Connection {
         var wrote = false
         wantsWrite = false
         while true {
-            if output.isEmpty {
-                guard budget > 0 else {
-                    wantsWrite = true
-                    return
-                }
-                // Counted, so that an engine that hands out empty pieces for ever has an end.
-                budget -= 1
-                guard pullOutput(now) else {
-                    writeWatch = nil
-                    return
-                }
-                continue
-            }
             guard budget > 0 else {
                 wantsWrite = true
                 if wrote { watchWriting(now) }
                 return
             }
-            switch writeSome(upTo: budget) {
+            let needsMore = output.isEmpty
+            switch needsMore ? stream.flush() : writeSome(upTo: budget) {
             case .done(let count):
-                budget -= count
-                wrote = true
+                // One at least, so that an engine that hands out empty pieces for ever has an end.
+                budget -= max(count, 1)
+                if !needsMore {
+                    wrote = true
+                } else if !pullOutput(now) {
+                    writeWatch = nil
+                    return
+                }
             case .again:
                 wantsWrite = true
                 if wrote || writeWatch == nil { watchWriting(now) }

@@ -5,11 +5,17 @@ import Glibc
 ///
 /// OpenSSL's own would read in one call whatever a peer sends that brings no byte to be had, such
 /// as key updates without end, while the lane's other connections wait: so one call of OpenSSL's
-/// gets an allowance. It would also raise SIGPIPE, and not say how much it read.
+/// gets an allowance. And where the socket is full it would leave a record with OpenSSL, which
+/// gives the connection up when the peer then asks for new keys: so the rest of a record is kept
+/// here.
 final class TLSSocket {
     /// Bytes of records that one call of OpenSSL's may read: some four records, for one of which
     /// it is asked.
     static let allowance = 64 * 1024
+
+    /// Bytes kept for a full socket: what a record leaves, and answers to some hundred messages of
+    /// a peer that takes none.
+    private static let keptBytes = 32 * 1024
 
     /// Belongs to the SSL object that it was given to.
     let bio: OpaquePointer
@@ -18,6 +24,9 @@ final class TLSSocket {
     /// The last read was refused because the allowance is spent, not because the socket is empty.
     private(set) var hasSpentAllowance = false
     private var hasEnded = false
+    /// Written by OpenSSL and not taken by the socket, from `keptStart` on.
+    private var kept: [UInt8] = []
+    private var keptStart = 0
     /// Why the socket failed.
     private(set) var error: Int32?
     private(set) var readBytes: UInt64 = 0
@@ -48,7 +57,7 @@ final class TLSSocket {
         BIO_meth_set_ctrl(method) { bio, command, _, _ in
             switch command {
             case BIO_CTRL_EOF: TLSSocket.of(bio).hasEnded ? 1 : 0
-            // Nothing is kept back that could be flushed.
+            // What is kept is written when the socket takes it.
             case BIO_CTRL_FLUSH: 1
             default: 0
             }
@@ -91,15 +100,43 @@ final class TLSSocket {
 
     private func write(_ bytes: UnsafePointer<CChar>?, count: Int) -> Int32 {
         openssl_clear_retry(bio)
-        switch systemCall({ send(fd, bytes, count, Int32(MSG_NOSIGNAL)) }) {
-        case .done(let sent):
-            writtenBytes += UInt64(sent)
-            return Int32(sent)
-        case .again:
+        let bytes = UnsafeRawBufferPointer(start: bytes, count: count)
+        var sent = 0
+        if case .done = flush(), case .done(let count) = send(bytes) { sent = count }
+        if error != nil { return -1 }
+        guard kept.count - keptStart < Self.keptBytes else {
             openssl_retry_write(bio)
-        case .failed(let code):
-            error = code
+            return -1
         }
-        return -1
+        writtenBytes += UInt64(count)
+        if sent < count { kept += bytes[sent...] }
+        return Int32(count)
+    }
+
+    /// Whether bytes wait for the socket to take them.
+    var holdsOutput: Bool { !kept.isEmpty }
+
+    /// Writes what waits.
+    func flush() -> SystemOutcome {
+        while !kept.isEmpty {
+            let outcome = kept.withUnsafeBytes {
+                send(UnsafeRawBufferPointer(rebasing: $0[keptStart...]))
+            }
+            guard case .done(let count) = outcome else { return outcome }
+            keptStart += count
+            if keptStart == kept.count {
+                kept = []
+                keptStart = 0
+            }
+        }
+        return .done(0)
+    }
+
+    private func send(_ bytes: UnsafeRawBufferPointer) -> SystemOutcome {
+        let outcome = systemCall {
+            Glibc.send(fd, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+        }
+        if case .failed(let code) = outcome { error = code }
+        return outcome
     }
 }

@@ -48,6 +48,7 @@ final class TLSStream: ByteStream {
     var incompleteBytes: Int { Int(socket.readBytes - readBytesAtInput) }
 
     func handshake() -> HandshakeOutcome {
+        _ = socket.flush()
         switch call(waits: &readInterest, { SSL_do_handshake(ssl) }) {
         case .done(0):
             return .failed(ECONNRESET, reason: "the client ended it")
@@ -60,6 +61,7 @@ final class TLSStream: ByteStream {
                     isEncrypted: true, certificateNames: CertificateNames.verified(of: ssl),
                     applicationProtocol: agreedProtocol))
         case .again:
+            if socket.holdsOutput { readInterest.insert(.write) }
             return .again
         case .failed(EPROTO) where socket.writtenBytes == 0:
             return .foreign
@@ -130,21 +132,30 @@ final class TLSStream: ByteStream {
         }
     }
 
+    func flush() -> SystemOutcome {
+        if socket.holdsOutput { writeInterest = .write }
+        return socket.flush()
+    }
+
     /// Sends close_notify. The peer's own is not waited for (RFC 8446 section 6.1).
     func endWriting() -> Bool {
-        guard failure == nil, !hasEndedWriting, SSL_is_init_finished(ssl) == 1 else { return true }
-        let outcome = call(waits: &writeInterest) {
-            // 0 says that the peer has not ended its side, which is no failure.
-            let result = SSL_shutdown(ssl)
-            return result == 0 ? 1 : result
+        if failure == nil, !hasEndedWriting, SSL_is_init_finished(ssl) == 1 {
+            let outcome = call(waits: &writeInterest) {
+                // 0 says that the peer has not ended its side, which is no failure.
+                let result = SSL_shutdown(ssl)
+                return result == 0 ? 1 : result
+            }
+            if case .again = outcome { return false }
+            hasEndedWriting = true
         }
-        if case .again = outcome { return false }
-        hasEndedWriting = true
+        if case .again = flush() { return false }
         return true
     }
 
-    /// Writes the first record's worth of `bytes`.
+    /// Writes the first record's worth of `bytes`, when the records before are in the socket.
     private func writeRecord(_ bytes: UnsafeRawBufferPointer) -> SystemOutcome {
+        let flushed = flush()
+        guard case .done = flushed else { return flushed }
         var written = 0
         let outcome = call(waits: &writeInterest) {
             SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &written)

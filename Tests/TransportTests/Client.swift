@@ -9,7 +9,7 @@ struct ClientError: Error, CustomStringConvertible {
     var description: String { "\(call): \(String(cString: strerror(code)))" }
 }
 
-/// A blocking socket of the test's side; every call gives up after ten seconds.
+/// A blocking socket of the test's side; every call gives up after `patience`.
 ///
 /// `@unchecked Sendable`: a test may send and receive from two threads, as sockets allow.
 final class Client: @unchecked Sendable {
@@ -34,7 +34,7 @@ final class Client: @unchecked Sendable {
             withUnsafeMutableBytes(of: &target.sun_path) { $0.copyBytes(from: path.utf8) }
             try Self.connect(fd, target)
         }
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        var limit = timeval(tv_sec: patience, tv_usec: 0)
         let size = socklen_t(MemoryLayout<timeval>.size)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
@@ -118,7 +118,7 @@ final class Client: @unchecked Sendable {
 
     /// Whether something can be read within `milliseconds`.
     func isReadable(within milliseconds: Int32) -> Bool {
-        if tls?.holdsInput == true { return true }
+        if let tls { return tls.isReadable(within: milliseconds) }
         var wanted = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
         return poll(&wanted, 1, milliseconds) > 0
     }

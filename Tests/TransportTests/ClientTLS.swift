@@ -62,11 +62,34 @@ final class ClientTLS: @unchecked Sendable {
         lock.withLock { _ in _ = SSL_shutdown(ssl) }
     }
 
-    var holdsInput: Bool { lock.withLock { _ in SSL_pending(ssl) > 0 } }
+    /// Whether a byte can be read within `milliseconds`; tickets, which come by themselves, do not
+    /// count.
+    func isReadable(within milliseconds: Int32) -> Bool {
+        let end = ContinuousClock.now.advanced(by: .milliseconds(Int(milliseconds)))
+        while true {
+            var byte: UInt8 = 0
+            let code = lock.withLock { _ in
+                ERR_clear_error()
+                return SSL_get_error(ssl, SSL_peek(ssl, &byte, 1))
+            }
+            guard code == SSL_ERROR_WANT_READ else { return true }
+            var wanted = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
+            let left = ContinuousClock.now.duration(to: end) / .milliseconds(1)
+            guard left > 0, poll(&wanted, 1, Int32(left.rounded(.up))) > 0 else { return false }
+        }
+    }
 
     /// Whether the server announced its end.
     var hasEnded: Bool {
         lock.withLock { _ in SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN != 0 }
+    }
+
+    /// The common name of the server's certificate.
+    var serverName: String? {
+        var name = [CChar](repeating: 0, count: 64)
+        let subject = X509_get_subject_name(SSL_get0_peer_certificate(ssl))
+        let length = X509_NAME_get_text_by_NID(subject, NID_commonName, &name, 64)
+        return String(decoding: name.prefix(Int(length)).map(UInt8.init), as: UTF8.self)
     }
 
     /// What ALPN chose.
@@ -109,7 +132,7 @@ final class ClientTLS: @unchecked Sendable {
             case SSL_ERROR_SYSCALL: throw ClientError(call: call, code: errno)
             default: throw TLSFailure(call)
             }
-            guard poll(&wanted, 1, 10_000) > 0 else {
+            guard poll(&wanted, 1, Int32(patience) * 1_000) > 0 else {
                 throw ClientError(call: call, code: EAGAIN)
             }
         }

@@ -42,7 +42,7 @@ import Transport
     {
         let gate = Gate()
         let server = try Server(
-            listen: [kind.address], tls: try TestCertificates.identity(), laneCount: 2,
+            listen: [kind.address], tls: try kind.identity(), laneCount: 2,
             limits: Limits(), logger: quietLogger(),
             makeEngine: { host, _, _ in Slow(host, gate) })
         server.start()

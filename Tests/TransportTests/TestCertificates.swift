@@ -72,7 +72,7 @@ final class TestCertificates: Sendable {
         EVP_PKEY_free(signer)
     }
 
-    private static func openssl(_ words: [String]) {
+    static func openssl(_ words: [String]) {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = ["openssl"] + words

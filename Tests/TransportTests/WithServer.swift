@@ -21,6 +21,11 @@ enum Kind: CaseIterable, CustomTestStringConvertible {
         }
     }
 
+    /// What its server shows; nil where that is nothing.
+    func identity() throws -> TLSIdentity? {
+        self == .tls ? try TestCertificates.identity() : nil
+    }
+
     var testDescription: String {
         switch self {
         case .tcp: "TCP"
@@ -57,7 +62,7 @@ func withServer(
     _ body: @escaping @Sendable (Server) throws -> Void
 ) async throws {
     let server = try Server(
-        listen: [kind.address], tls: try identity ?? TestCertificates.identity(), laneCount: lanes,
+        listen: [kind.address], tls: try identity ?? kind.identity(), laneCount: lanes,
         limits: limits, logger: quietLogger(),
         makeEngine: engine)
     server.start()
@@ -72,7 +77,10 @@ extension Server {
     func connect() throws -> Client { try Client(addresses[0]) }
 }
 
-/// Waits until `condition` holds, at most ten seconds.
+/// Seconds after which a test gives up, on a machine that is busy with other things.
+let patience = 60
+
+/// Waits until `condition` holds, at most `patience` seconds.
 func eventually(
     _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation,
     _ condition: () -> Bool
@@ -80,9 +88,9 @@ func eventually(
     if !becomesTrue(condition) { Issue.record(what, sourceLocation: sourceLocation) }
 }
 
-/// Whether `condition` holds within ten seconds.
+/// Whether `condition` holds within `patience` seconds.
 func becomesTrue(_ condition: () -> Bool) -> Bool {
-    let end = ContinuousClock.now.advanced(by: .seconds(10))
+    let end = ContinuousClock.now.advanced(by: .seconds(patience))
     while !condition() {
         guard ContinuousClock.now < end else { return false }
         usleep(500)
