@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fixed import GOOD, MODEL
-from harness import SAFETENSORS, Request, eventually, request_bytes, upload_to
+from harness import SAFETENSORS, Request, eventually, upload_to
 from models import encode, file_of
 
 
