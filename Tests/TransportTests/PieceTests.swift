@@ -95,7 +95,7 @@ import Transport
         [0x82, 0x86, 0x84, 0x41, 0x8C] + [0xF1, 0xE3, 0xC2, 0xE5, 0xF2, 0x3A]
         + [0x6B, 0xA0, 0xAB, 0x90, 0xF4, 0xFF]
 
-    @Test(arguments: Kind.allCases, [[0], [1, 2, 3], [16], [23], [24], [24, 33], [40]])
+    @Test(arguments: [Kind.tcp, .unix], [[0], [1, 2, 3], [16], [23], [24], [24, 33], [40]])
     func `a connection becomes HTTP2 however its first bytes are cut`(
         _ kind: Kind, _ cuts: [Int]
     ) async throws {

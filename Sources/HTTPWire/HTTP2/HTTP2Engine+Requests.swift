@@ -9,7 +9,7 @@ extension HTTP2Engine {
     func isInOrder(_ header: nghttp2_frame_hd) -> Bool {
         let id = header.stream_id
         switch header.type {
-        case FrameTracker.Kind.data, FrameTracker.Kind.headers:
+        case FrameTracker.Kind.headers:
             guard id <= lastStream, session.stream(id) == nil else { return true }
             switch closed.way(id) {
             case .reset: return true

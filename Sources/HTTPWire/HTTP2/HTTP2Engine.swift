@@ -182,15 +182,31 @@ public final class HTTP2Engine: WireEngine {
     private func follow(_ bytes: UnsafeRawBufferPointer) -> Int {
         budget.refill(now: now)
         var isBlockTooLarge = false
+        var isOnClosedStream = false
+        var resets: [Int32] = []
         let count = tracker.advance(over: bytes, blockLimit: Self.blockBytesInTurn) {
             frame, blockBytes in
             budget.receive(frame)
-            if frame.type == FrameTracker.Kind.headers { headBegan = now }
+            switch frame.type {
+            case FrameTracker.Kind.headers: headBegan = now
+            case FrameTracker.Kind.resetStream: resets.append(frame.streamID)
+            case FrameTracker.Kind.data where hasEnded(frame.streamID, resets):
+                isOnClosedStream = true
+            default: break
+            }
             if blockBytes > Self.headerRoom * limits.headerBytes { isBlockTooLarge = true }
         }
         if !tracker.isInsideHead { headBegan = nil }
+        if isOnClosedStream { fail(NGHTTP2_STREAM_CLOSED) }
         if budget.isExhausted || isBlockTooLarge { fail(NGHTTP2_ENHANCE_YOUR_CALM) }
         return count
+    }
+
+    /// Whether the client had ended a stream, so that data on it are an error (RFC 9113 section
+    /// 5.1), which nghttp2 drops without a word. `resets`: what it resets in the same bytes.
+    private func hasEnded(_ id: Int32, _ resets: [Int32]) -> Bool {
+        if resets.contains(id) { return true }
+        return session.stream(id) == nil && closed.way(id) == .ended
     }
 
     /// So many times what is allowed of a head is read before it is cut off without an answer.
