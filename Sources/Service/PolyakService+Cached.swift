@@ -31,6 +31,8 @@ extension PolyakService {
                 }
             }
         }
+        // It takes whatever comes, so nothing of the large window is ever kept.
+        if coding == nil { exchange.widenWindow() }
         return .accept(
             decoding(coding, into: sink, limit: limits.modelBytes, "cached weights", exchange))
     }
