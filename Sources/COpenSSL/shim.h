@@ -29,10 +29,7 @@ static inline void openssl_change_modes(SSL_CTX *context, long set, long clear) 
     SSL_CTX_clear_mode(context, clear);
 }
 
-static inline void openssl_read_ahead(SSL_CTX *context, size_t bytes) {
-    SSL_CTX_set_read_ahead(context, 1);
-    SSL_CTX_set_default_read_buffer_len(context, bytes);
-}
+static inline void openssl_read_ahead(SSL_CTX *context) { SSL_CTX_set_read_ahead(context, 1); }
 
 static inline void openssl_cache_no_sessions(SSL_CTX *context) {
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);

@@ -13,10 +13,6 @@ final class TLSContext: @unchecked Sendable {
     /// Names of protocols, each with its length before it, as ALPN has them.
     private let offered: UnsafeBufferPointer<UInt8>
 
-    /// Bytes of records read at once: fewer calls than one for each record and each record's
-    /// head. More than this would be asked of the system anew for each read.
-    private static let readAheadBytes = 64 * 1024
-
     /// Forward secrecy and authenticated encryption alone: what RFC 9113 section 9.2.2 and RFC 9325
     /// section 4.2 leave of TLS 1.2. AES with 128 bits first: a quarter faster than with 256.
     private static let oldCiphers = "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -64,7 +60,7 @@ final class TLSContext: @unchecked Sendable {
                 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
                     | SSL_MODE_RELEASE_BUFFERS),
             Int(SSL_MODE_AUTO_RETRY))
-        openssl_read_ahead(pointer, Self.readAheadBytes)
+        openssl_read_ahead(pointer)
         // Tickets hold what a session needs, so nothing of it is kept here.
         openssl_cache_no_sessions(pointer)
         let name = Array("polyak".utf8)

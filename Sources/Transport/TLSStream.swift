@@ -14,6 +14,10 @@ import HTTPWire
 final class TLSStream: ByteStream {
     /// The largest plaintext of a record (RFC 8446 section 5.1).
     private static let recordBytes = 16 * 1024
+    /// Bytes of records read at once: fewer calls than one for each record and each record's
+    /// head. More than this the allocator would ask of the system anew for each read. A handshake
+    /// makes do with one record's, so that many that stall are cheap.
+    private static let readAheadBytes = 64 * 1024
 
     private let context: TLSContext
     private let ssl: OpaquePointer
@@ -56,6 +60,7 @@ final class TLSStream: ByteStream {
             // A request may have come in one packet with the handshake's end.
             holdsInput = true
             readBytesAtInput = socket.readBytes
+            SSL_set_default_read_buffer_len(ssl, Self.readAheadBytes)
             return .done(
                 Agreement(
                     isEncrypted: true, certificateNames: CertificateNames.verified(of: ssl),
