@@ -14,10 +14,11 @@ import HTTPWire
 final class TLSStream: ByteStream {
     /// The largest plaintext of a record (RFC 8446 section 5.1).
     private static let recordBytes = 16 * 1024
-    /// Bytes of records read at once: fewer calls than one for each record and each record's
-    /// head. More than this the allocator would ask of the system anew for each read. A handshake
-    /// makes do with one record's, so that many that stall are cheap.
-    private static let readAheadBytes = 64 * 1024
+    /// Bytes read from the socket at once: four records with what RFC 8446 section 5.2 lets each
+    /// have beside its content. A whole number of them, else each read needs another for a rest;
+    /// with many more the allocator asks the system for memory each time. A handshake makes do
+    /// with one record's, so that many that stall are cheap.
+    private static let readAheadBytes = 4 * (recordBytes + 5 + 256)
 
     private let context: TLSContext
     private let ssl: OpaquePointer

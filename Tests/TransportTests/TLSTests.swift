@@ -167,6 +167,35 @@ import Transport
         }
     }
 
+    @Test func `what is decrypted when a turn ends is read without an event of the socket`()
+        async throws
+    {
+        // A turn reads a megabyte: what follows lies with OpenSSL when the socket is empty.
+        final class Counter: ToyEngine {
+            static let total = 1 << 20 + 30_000
+            var left = total
+            override func receive(
+                _ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant
+            ) -> Int {
+                left -= bytes.count
+                if left == 0 {
+                    left = Self.total
+                    queue.append(.bytes([0x0A]))
+                }
+                return bytes.count
+            }
+        }
+        let sent = [UInt8](repeating: 1, count: Counter.total)
+        try await withServer(.tls, lanes: 1, engine: { host, _, _ in Counter(host) }) {
+            server throws in
+            let client = try server.connect()
+            for _ in 0..<30 {
+                Thread.detachNewThread { try? client.send(sent) }
+                #expect(try client.line() == "")
+            }
+        }
+    }
+
     @Test func `keys are changed while an answer waits for its reader`() async throws {
         let sent = pattern(8 << 20)
         try await withServer(.tls, engine: { host, _, _ in EchoEngine(host) }) { server throws in
