@@ -52,11 +52,18 @@ import Transport
     {
         // Takes one line at a time, as an engine that answers in order does.
         final class OneLine: ToyEngine {
+            private var beginning: [UInt8] = []
+
             override func receive(
                 _ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant
             ) -> Int {
-                guard queue.isEmpty, let end = bytes.firstIndex(of: 0x0A) else { return 0 }
-                queue.append(.bytes([UInt8](bytes[...end])))
+                guard queue.isEmpty else { return 0 }
+                guard let end = bytes.firstIndex(of: 0x0A) else {
+                    beginning += bytes
+                    return bytes.count
+                }
+                queue.append(.bytes(beginning + bytes[...end]))
+                beginning = []
                 return end + 1
             }
         }

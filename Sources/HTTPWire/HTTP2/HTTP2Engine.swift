@@ -39,6 +39,11 @@ public final class HTTP2Engine: WireEngine {
     /// Of these, those with a sink.
     var sinks = 0
     var closed: ClosedStreams
+    /// The streams that the client has ended in the bytes that are being worked on, and the last
+    /// one before them.
+    private var ended: [Int32] = []
+    /// The header block that is coming, or came last, ends its stream.
+    private var endsWithHead = false
     /// The last stream that the client has begun.
     var lastStream: Int32 = 0
     /// Bytes of a frame that the client may send (RFC 9113 section 6.5.2).
@@ -183,16 +188,27 @@ public final class HTTP2Engine: WireEngine {
         budget.refill(now: now)
         var isBlockTooLarge = false
         var isOnClosedStream = false
-        var resets: [Int32] = []
+        // What came before has been worked on, but for the frame that is coming.
+        if ended.count > 1 { ended = ended.suffix(1) }
         let count = tracker.advance(over: bytes, blockLimit: Self.blockBytesInTurn) {
             frame, blockBytes in
             budget.receive(frame)
             switch frame.type {
-            case FrameTracker.Kind.headers: headBegan = now
-            case FrameTracker.Kind.resetStream: resets.append(frame.streamID)
-            case FrameTracker.Kind.data where hasEnded(frame.streamID, resets):
-                isOnClosedStream = true
-            default: break
+            case FrameTracker.Kind.headers:
+                headBegan = now
+                endsWithHead = frame.endsStream
+                if frame.endsHead, endsWithHead { ended.append(frame.streamID) }
+            case FrameTracker.Kind.continuation where frame.endsHead && endsWithHead:
+                ended.append(frame.streamID)
+            case FrameTracker.Kind.resetStream:
+                ended.append(frame.streamID)
+            case FrameTracker.Kind.data:
+                // The list is no longer than what the budget lets through.
+                guard !budget.isExhausted, !isOnClosedStream else { break }
+                isOnClosedStream = hasEnded(frame.streamID)
+                if frame.endsStream { ended.append(frame.streamID) }
+            default:
+                break
             }
             if blockBytes > Self.headerRoom * limits.headerBytes { isBlockTooLarge = true }
         }
@@ -203,9 +219,9 @@ public final class HTTP2Engine: WireEngine {
     }
 
     /// Whether the client had ended a stream, so that data on it are an error (RFC 9113 section
-    /// 5.1), which nghttp2 drops without a word. `resets`: what it resets in the same bytes.
-    private func hasEnded(_ id: Int32, _ resets: [Int32]) -> Bool {
-        if resets.contains(id) { return true }
+    /// 5.1), which nghttp2 drops without a word when our side has ended too.
+    private func hasEnded(_ id: Int32) -> Bool {
+        if ended.contains(id) { return true }
         return session.stream(id) == nil && closed.way(id) == .ended
     }
 
