@@ -74,7 +74,10 @@ extension Setting {
             "The certificate's private key, in PEM without a password, closed to other users."),
         Setting(
             "tls-client-ca", .path(\.tlsClientCA, none: Settings.off),
-            "Certificates, in PEM, of the authorities that vouch for clients (mutual TLS)."),
+            """
+            Certificates, in PEM, of the authorities that vouch for clients (mutual TLS). A client \
+            is known by its certificate's DNS names, or where it has none, by its common name.
+            """),
         Setting(
             "tls-client", .choice(\.tlsClient, ["off", "optional", "required"]),
             """

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.once("every client has its own protocol")
 
 SETTINGS = {"strategy": "alpha_suffix", "epochs": 2, "alpha": 0.5}
 JSON = {"Content-Type": "application/json"}
+EXPECT = ["--header", "Expect: 100-continue"]
 UPGRADE = "HTTP/1.1, from which requests without a body are upgraded"
 
 
@@ -36,6 +37,8 @@ PLAIN = {
     "curl --http2": (curl("--http2"), UPGRADE),
     "curl --http2 --compressed": (curl("--http2", "--compressed"), UPGRADE),
     "curl --http2-prior-knowledge": (curl("--http2-prior-knowledge"), "2"),
+    "curl, Expect": (curl("--http1.1", *EXPECT), "1.1"),
+    "curl --http2-prior-knowledge, Expect": (curl("--http2-prior-knowledge", *EXPECT), "2"),
     "nghttp": (callers.Nghttp, "2"),
     "wget": (callers.Wget, "1.1"),
     "httpx": (functools.partial(callers.Httpx, http2=False), "1.1"),
@@ -52,6 +55,7 @@ PLAIN = {
 TLS = {
     "curl": (curl("--http1.1"), "1.1"),
     "curl --http2 --compressed": (curl("--http2", "--compressed"), "2"),
+    "curl --http2, Expect": (curl("--http2", *EXPECT), "2"),
     "nghttp": (callers.Nghttp, "2"),
     "wget": (callers.Wget, "1.1"),
     "httpx": (functools.partial(callers.Httpx, http2=False), "1.1"),

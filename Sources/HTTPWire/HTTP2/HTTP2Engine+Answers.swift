@@ -91,20 +91,24 @@ extension HTTP2Engine {
         if stream.closesConnection { session.submitGoAway() }
         guard !stream.hasEnded else { return }
         let isShort = (stream.remaining ?? 0) <= limits.drain && stream.dropAllowance >= 0
-        if stream.mayAwaitContinue || stream.wasTimedOut {
+        if stream.wasTimedOut {
             resetRest(stream)
+        } else if stream.mayAwaitContinue {
+            // Reset at the next tick: curl 7.88 loses an answer that comes together with a reset.
+            stream.lingerEnd = now
         } else if !isShort {
             linger(stream)
         }
     }
 
     /// Goes on dropping a long body for a while. RFC 9113 section 8.1 would have it reset at once,
-    /// but curl and Java's client then report an error instead of the answer, and httpx waits for a
-    /// window that never comes.
+    /// but curl and Java's client then report an error instead of the answer, and httpx looks for an
+    /// answer only when it has sent everything: so the window is opened for it.
     private func linger(_ stream: HTTP2Stream) {
         stream.lingerEnd = now + limits.linger
         session.consumeStream(stream.id, stream.withheld)
         stream.withheld = 0
+        widenWindow(stream)
     }
 
     /// The answer is complete, and the rest of the body is not wanted (RFC 9113 section 8.1).

@@ -28,11 +28,16 @@ public final class AccessControl: Sendable {
         } else if let found = list.identity(ofCertificate: head.peer.certificateNames) {
             return found
         }
+        var detail =
+            "this needs a valid token, as `Authorization: Bearer TOKEN`; the operator of the "
+            + "service makes one with `polyak token`"
+        if let name = head.peer.certificateNames.first, !head.fields.contains("authorization") {
+            detail +=
+                "; the certificate names \(name.prefix(64)), and no line of the token file has the "
+                + "certificate of that name"
+        }
         throw Refusal(
-            ProblemKind.unauthenticated.problem(
-                "this needs a valid token, as `Authorization: Bearer TOKEN`; the operator of the "
-                    + "service makes one with `polyak token`",
-                fields: [("WWW-Authenticate", "Bearer")]))
+            ProblemKind.unauthenticated.problem(detail, fields: [("WWW-Authenticate", "Bearer")]))
     }
 }
 
