@@ -102,8 +102,8 @@ extension HTTP2Engine {
     }
 
     /// Goes on dropping a long body for a while. RFC 9113 section 8.1 would have it reset at once,
-    /// but curl and Java's client then report an error instead of the answer, and httpx looks for an
-    /// answer only when it has sent everything: so the window is opened for it.
+    /// but curl and Java's client then report an error instead of the answer, and httpx looks for
+    /// an answer only when it has sent everything: so the window is opened for it.
     private func linger(_ stream: HTTP2Stream) {
         stream.lingerEnd = now + limits.linger
         session.consumeStream(stream.id, stream.withheld)
