@@ -45,7 +45,7 @@ class Watch:
 
     def __init__(self, service):
         self.service = service
-        self.memory_before = self.most_memory = service.memory()
+        self.memory_before = self.most_memory = service.memory("Pss_Anon")
         self.descriptors_before = self.most_descriptors = service.descriptors()
         self.processor_before = self._processor()
         self._done = threading.Event()
@@ -62,7 +62,7 @@ class Watch:
 
     def _run(self):
         while not self._done.wait(self.PERIOD):
-            self.most_memory = max(self.most_memory, self.service.memory())
+            self.most_memory = max(self.most_memory, self.service.memory("Pss_Anon"))
             self.most_descriptors = max(self.most_descriptors, self.service.descriptors())
 
     def _processor(self):
@@ -77,7 +77,7 @@ class Watch:
 
     @property
     def growth_after(self):
-        return self.service.memory() - self.memory_before
+        return self.service.memory("Pss_Anon") - self.memory_before
 
     @property
     def descriptors_after(self):
