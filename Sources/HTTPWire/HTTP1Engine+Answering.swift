@@ -34,7 +34,7 @@ extension HTTP1Engine {
 
     public func nextOutput(now: ContinuousClock.Instant) -> EngineOutput {
         call(now) {
-            if let ending { return Self.output(of: ending) }
+            if let ending { return ending.output }
             switch output {
             case .idle:
                 guard owesContinue else { return .nothing }
@@ -70,17 +70,9 @@ extension HTTP1Engine {
         return bytes + body
     }
 
-    private static func output(of ending: Ending) -> EngineOutput {
-        switch ending {
-        case .close: .close
-        case .closeAfterLinger: .closeAfterLinger
-        case .reset: .reset
-        }
-    }
-
     /// Writes the head, with the body if that is small.
     private func begin(_ response: Response) -> EngineOutput {
-        let hasBody = !isHeadRequest && response.status != 204 && response.status != 304
+        let hasBody = !isHeadRequest && response.hasContent
         let framing = framing(of: response)
         if response.closesConnection || !canKeep { closesAfterAnswer = true }
         if hasBody, case .untilClose = framing { closesAfterAnswer = true }

@@ -51,10 +51,6 @@ public final class HTTP1Engine: WireEngine {
         case last
     }
 
-    enum Ending {
-        case close, closeAfterLinger, reset
-    }
-
     let limits: Limits
     let handler: any RequestHandler
     let link: ConnectionLink<HTTP1Engine>
@@ -96,7 +92,7 @@ public final class HTTP1Engine: WireEngine {
     var output = Output.idle
     var isAnswerWritten = false
     var closesAfterAnswer = false
-    var ending: Ending?
+    var ending: EngineEnding?
     var date = HTTPDate()
     /// The next head proves that the last answer was read; false when it was pipelined.
     var nextHeadAcknowledges = false
@@ -182,7 +178,7 @@ public final class HTTP1Engine: WireEngine {
         }
     }
 
-    func end(_ ending: Ending) {
+    func end(_ ending: EngineEnding) {
         self.ending = self.ending ?? ending
         phase = .ended
     }

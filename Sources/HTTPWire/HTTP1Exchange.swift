@@ -2,14 +2,6 @@ import Synchronization
 
 /// One request of an HTTP/1.1 connection.
 final class HTTP1Exchange: Exchange {
-    /// An answer on its way to the lane.
-    ///
-    /// Unchecked because a `BodySource` belongs to the lane: the caller hands it over with
-    /// `respond` and does not touch it again.
-    private struct Handover: @unchecked Sendable {
-        let response: Response
-    }
-
     private let link: ConnectionLink<HTTP1Engine>
     private let isAnswered = Atomic<Bool>(false)
 
@@ -23,7 +15,7 @@ final class HTTP1Exchange: Exchange {
             link.engine?.answer(self, response)
             return
         }
-        let handover = Handover(response: response)
+        let handover = ResponseHandover(response: response)
         link.lane.post { self.link.engine?.answer(self, handover.response) }
     }
 

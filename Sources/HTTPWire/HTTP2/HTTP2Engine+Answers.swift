@@ -131,7 +131,7 @@ extension HTTP2Engine {
 
     public func nextOutput(now: ContinuousClock.Instant) -> EngineOutput {
         call(now) {
-            if let ending { return Self.output(of: ending) }
+            if let ending { return ending.output }
             noteWritten()
             do throws(HTTP2Session.Failure) {
                 try fillOutput()
@@ -143,7 +143,7 @@ extension HTTP2Engine {
                 end(.close)
             }
             if output.count == 0 { endIfDone() }
-            if output.count == 0, let ending { return Self.output(of: ending) }
+            if output.count == 0, let ending { return ending.output }
             return output.take()
         }
     }
@@ -172,14 +172,6 @@ extension HTTP2Engine {
         } else if peerEnded, !streams.contains(where: \.awaitsService) {
             // Whoever cannot send cannot open a window either.
             end(.close)
-        }
-    }
-
-    private static func output(of ending: Ending) -> EngineOutput {
-        switch ending {
-        case .close: .close
-        case .closeAfterLinger: .closeAfterLinger
-        case .reset: .reset
         }
     }
 }

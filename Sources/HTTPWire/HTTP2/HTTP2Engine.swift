@@ -12,10 +12,6 @@ public import ServiceLimits
 ///
 /// Time is looked at once a second while a stream is open: deadlines may be that much late.
 public final class HTTP2Engine: WireEngine {
-    enum Ending {
-        case close, closeAfterLinger, reset
-    }
-
     let limits: Limits
     let handler: any RequestHandler
     let link: ConnectionLink<HTTP2Engine>
@@ -63,7 +59,7 @@ public final class HTTP2Engine: WireEngine {
     var output = OutputBuffer()
     /// Streams of whose answers bytes were handed out that may not be written yet.
     var inFlight: [HTTP2Stream] = []
-    var ending: Ending?
+    var ending: EngineEnding?
     var date = HTTPDate()
     public private(set) var acknowledgedAnswers: Int
 
@@ -276,7 +272,7 @@ public final class HTTP2Engine: WireEngine {
 
     // MARK: Ends
 
-    func end(_ ending: Ending) {
+    func end(_ ending: EngineEnding) {
         self.ending = self.ending ?? ending
     }
 

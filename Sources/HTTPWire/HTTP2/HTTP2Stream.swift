@@ -5,14 +5,6 @@ import Synchronization
 /// `@unchecked Sendable`: what `Exchange` declares may be called from any thread and only touches
 /// the link and `isAnswered`; everything else is touched on the connection's lane only.
 final class HTTP2Stream: Exchange, @unchecked Sendable {
-    /// An answer on its way to the lane.
-    ///
-    /// Unchecked because a `BodySource` belongs to the lane: the caller hands it over with
-    /// `respond` and does not touch it again.
-    private struct Handover: @unchecked Sendable {
-        let response: Response
-    }
-
     enum Delivery {
         /// To the sink.
         case pushing
@@ -107,7 +99,7 @@ final class HTTP2Stream: Exchange, @unchecked Sendable {
             link.engine?.answer(self, response)
             return
         }
-        let handover = Handover(response: response)
+        let handover = ResponseHandover(response: response)
         link.lane.post { self.link.engine?.answer(self, handover.response) }
     }
 
