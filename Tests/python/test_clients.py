@@ -31,6 +31,17 @@ def lines(*command):
 
 
 # The client, and the version its answers must have.
+ANYWHERE = {
+    "nghttp": (callers.Nghttp, "2"),
+    "wget": (callers.Wget, "1.1"),
+    "httpx": (functools.partial(callers.Httpx, http2=False), "1.1"),
+    "httpx HTTP/2": (callers.Httpx, "2"),
+    "aiohttp": (callers.Aiohttp, "1.1"),
+    "requests": (callers.Requests, "1.1"),
+    "Node fetch": (lines("node", "client.mjs", "fetch"), "1.1"),
+    "Node http2": (lines("node", "client.mjs", "http2"), "2"),
+    "Java HTTP/1.1": (lines("java", "Client.java", "HTTP_1_1"), "1.1"),
+}
 PLAIN = {
     "curl": (curl("--http1.1"), "1.1"),
     "curl --compressed": (curl("--http1.1", "--compressed"), "1.1"),
@@ -39,15 +50,7 @@ PLAIN = {
     "curl --http2-prior-knowledge": (curl("--http2-prior-knowledge"), "2"),
     "curl, Expect": (curl("--http1.1", *EXPECT), "1.1"),
     "curl --http2-prior-knowledge, Expect": (curl("--http2-prior-knowledge", *EXPECT), "2"),
-    "nghttp": (callers.Nghttp, "2"),
-    "wget": (callers.Wget, "1.1"),
-    "httpx": (functools.partial(callers.Httpx, http2=False), "1.1"),
-    "httpx HTTP/2": (callers.Httpx, "2"),
-    "aiohttp": (callers.Aiohttp, "1.1"),
-    "requests": (callers.Requests, "1.1"),
-    "Node fetch": (lines("node", "client.mjs", "fetch"), "1.1"),
-    "Node http2": (lines("node", "client.mjs", "http2"), "2"),
-    "Java HTTP/1.1": (lines("java", "Client.java", "HTTP_1_1"), "1.1"),
+    **ANYWHERE,
     "Java": (lines("java", "Client.java", "HTTP_2"), None),
 }
 
@@ -56,15 +59,7 @@ TLS = {
     "curl": (curl("--http1.1"), "1.1"),
     "curl --http2 --compressed": (curl("--http2", "--compressed"), "2"),
     "curl --http2, Expect": (curl("--http2", *EXPECT), "2"),
-    "nghttp": (callers.Nghttp, "2"),
-    "wget": (callers.Wget, "1.1"),
-    "httpx": (functools.partial(callers.Httpx, http2=False), "1.1"),
-    "httpx HTTP/2": (callers.Httpx, "2"),
-    "aiohttp": (callers.Aiohttp, "1.1"),
-    "requests": (callers.Requests, "1.1"),
-    "Node fetch": (lines("node", "client.mjs", "fetch"), "1.1"),
-    "Node http2": (lines("node", "client.mjs", "http2"), "2"),
-    "Java HTTP/1.1": (lines("java", "Client.java", "HTTP_1_1"), "1.1"),
+    **ANYWHERE,
     "Java": (lines("java", "Client.java", "HTTP_2"), "2"),
 }
 
