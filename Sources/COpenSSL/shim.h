@@ -35,6 +35,11 @@ static inline void openssl_cache_no_sessions(SSL_CTX *context) {
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 }
 
+// What the message callback of a connection gets.
+static inline void openssl_set_message_argument(SSL *ssl, void *argument) {
+    SSL_set_msg_callback_arg(ssl, argument);
+}
+
 // A name as RFC 2253 writes it.
 static inline void openssl_print_name(BIO *bio, const X509_NAME *name) {
     X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253);

@@ -19,6 +19,10 @@ final class TLSStream: ByteStream {
     /// with many more the allocator asks the system for memory each time. A handshake makes do
     /// with one record's, so that many that stall are cheap.
     private static let readAheadBytes = 4 * (recordBytes + 5 + 256)
+    /// Records that one read takes. A record of one byte costs a microsecond, so a buffer filled by
+    /// such would keep the lane's other connections waiting for a quarter of a second; with the
+    /// records of 1,400 bytes that some clients send, the buffer is full before that.
+    private static let readRecords = 256
 
     private let context: TLSContext
     private let ssl: OpaquePointer
@@ -41,6 +45,7 @@ final class TLSStream: ByteStream {
         self.ssl = ssl
         socket = TLSSocket(fd: fd, method: context.method)
         SSL_set_bio(ssl, socket.bio, socket.bio)
+        socket.watchKeys(of: ssl)
         SSL_set_accept_state(ssl)
     }
 
@@ -79,8 +84,10 @@ final class TLSStream: ByteStream {
 
     func read(into buffer: UnsafeMutableRawBufferPointer) -> SystemOutcome {
         holdsInput = false
+        socket.forgetKeyChanges()
         var count = 0
-        while count < buffer.count {
+        var records = 0
+        while count < buffer.count, records < Self.readRecords {
             let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
             var read = 0
             socket.renewAllowance()
@@ -93,6 +100,7 @@ final class TLSStream: ByteStream {
                 return .done(count)
             case .done:
                 count += read
+                records += 1
                 readBytesAtInput = socket.readBytes
             case .again:
                 holdsInput = socket.hasSpentAllowance
@@ -178,6 +186,10 @@ final class TLSStream: ByteStream {
         if let failure { return .failed(failure) }
         ERR_clear_error()
         let result = body()
+        if socket.isFloodedWithKeys {
+            failure = EPROTO
+            return .failed(EPROTO)
+        }
         guard result <= 0 else { return .done(1) }
         let code: Int32
         switch SSL_get_error(ssl, result) {

@@ -211,25 +211,4 @@ import Transport
             #expect(try client.receive(sent.count) == sent)
         }
     }
-
-    @Test func `a flood of new keys leaves the lane to others`() async throws {
-        try await withServer(.tls, lanes: 1, engine: Self.facts) { server throws in
-            let flooding = try Client(server.addresses[0], tls: .init(version: TLS1_3_VERSION))
-            let isOver = Tally()
-            let changes = Tally()
-            Thread.detachNewThread {
-                while isOver.count == 0 {
-                    flooding.tls?.changeKeys(of: .own)
-                    changes.add()
-                }
-                isOver.add()
-            }
-            changes.wait(for: 1_000)
-            for _ in 0..<5 { #expect(try Self.ask(server, .init()) == "true|none") }
-            isOver.add()
-            isOver.wait(for: 2)
-            try flooding.send("\n")
-            #expect(try flooding.line() == "true|none")
-        }
-    }
 }
