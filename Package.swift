@@ -43,13 +43,16 @@ let package = Package(
         .target(name: "CKernels"),
         .target(name: "CChecksum"),
         module("ServiceLimits"),
+        module("SecretFiles"),
         module("StrictJSON"),
         module("Tensors"),
         module("Averaging", ["Tensors", "CKernels"]),
         module("TensorFormats", ["Tensors", "StrictJSON"]),
         module("Storage", ["CPlatform", "CChecksum"]),
         module("HTTPWire", ["ServiceLimits", "CNGHTTP2", "CZlib"]),
-        module("Transport", ["HTTPWire", "ServiceLimits", "CPlatform", "COpenSSL", log]),
+        module(
+            "Transport",
+            ["HTTPWire", "ServiceLimits", "SecretFiles", "CPlatform", "COpenSSL", log]),
         module(
             "Sessions",
             [
@@ -66,8 +69,8 @@ let package = Package(
         .executableTarget(
             name: "polyak",
             dependencies: [
-                "Transport", "Service", "Sessions", "Storage", "ServiceLimits", "HTTPWire",
-                arguments, log, yams,
+                "Transport", "Service", "Sessions", "Storage", "ServiceLimits", "SecretFiles",
+                "HTTPWire", arguments, log, yams,
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -81,7 +84,7 @@ let package = Package(
         tests("HTTPWireTests", ["HTTPWire", "ServiceLimits", "CNGHTTP2", "CZlib"]),
         tests(
             "TransportTests",
-            ["Transport", "HTTPWire", "ServiceLimits", "CPlatform", "COpenSSL"]),
+            ["Transport", "HTTPWire", "ServiceLimits", "SecretFiles", "CPlatform", "COpenSSL"]),
         tests(
             "SessionsTests",
             [

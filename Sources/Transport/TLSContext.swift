@@ -88,7 +88,17 @@ final class TLSContext: @unchecked Sendable {
             }, Unmanaged.passUnretained(self).toOpaque())
     }
 
+    /// Whether a path leads to something that is no regular file: OpenSSL, which opens by name,
+    /// would wait for a named pipe's writer.
+    private static func isNoFile(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFREG
+    }
+
     private func useCertificate(_ files: TLSFiles) throws(TLSError) {
+        guard !Self.isNoFile(files.certificate) else {
+            throw .unusableCertificate(path: files.certificate, reason: "it is no regular file")
+        }
         guard SSL_CTX_use_certificate_chain_file(pointer, files.certificate) == 1 else {
             throw .unusableCertificate(path: files.certificate, reason: OpenSSLErrors.take())
         }
@@ -103,6 +113,9 @@ final class TLSContext: @unchecked Sendable {
     }
 
     private func verifyClients(by path: String, isRequired: Bool) throws(TLSError) {
+        guard !Self.isNoFile(path) else {
+            throw .unusableAuthorities(path: path, reason: "it is no regular file")
+        }
         guard SSL_CTX_load_verify_file(pointer, path) == 1,
             let names = SSL_load_client_CA_file(path)
         else { throw .unusableAuthorities(path: path, reason: OpenSSLErrors.take()) }

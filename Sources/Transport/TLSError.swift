@@ -1,11 +1,13 @@
+public import SecretFiles
+
 /// Why the files of a TLS listener cannot be used.
 public enum TLSError: Error, Equatable, CustomStringConvertible {
     /// The file of certificates cannot be read, or holds none that may be used.
     case unusableCertificate(path: String, reason: String)
-    /// The file of the key cannot be read, or holds none, or one with a password.
+    /// The file of the key is none, cannot be read, or is open to other users.
+    case unreadableKey(SecretFileError)
+    /// The file of the key holds none, or one with a password.
     case unusableKey(path: String, reason: String)
-    /// Other users may read or change the key.
-    case openKey(path: String)
     /// The key is not the first certificate's.
     case mismatch(certificate: String, key: String, reason: String)
     /// The file of client authorities cannot be read, or holds no certificate.
@@ -17,10 +19,9 @@ public enum TLSError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .unusableCertificate(let path, let reason):
             "tls-certificate \(path): no certificate can be read from it: \(reason)"
+        case .unreadableKey(let error): "tls-key \(error)"
         case .unusableKey(let path, let reason):
             "tls-key \(path): no private key without a password can be read from it: \(reason)"
-        case .openKey(let path):
-            "tls-key \(path): other users may read or change it: chmod 600 it"
         case .mismatch(let certificate, let key, let reason):
             "tls-key \(key) does not belong to the first certificate of tls-certificate "
                 + "\(certificate): \(reason)"

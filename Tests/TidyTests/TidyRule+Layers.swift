@@ -7,11 +7,12 @@ extension TidyRule {
         "Tensors": [],
         "Averaging": ["Tensors", "CKernels", "Synchronization"],
         "TensorFormats": ["Tensors", "StrictJSON"],
+        "SecretFiles": ["Glibc"],
         "Storage": ["CPlatform", "CChecksum", "Glibc"],
         "HTTPWire": ["ServiceLimits", "CNGHTTP2", "CZlib", "Synchronization", "Glibc.time"],
         "Transport": [
-            "HTTPWire", "ServiceLimits", "CPlatform", "COpenSSL", "Logging", "Synchronization",
-            "Dispatch", "Glibc",
+            "HTTPWire", "ServiceLimits", "SecretFiles", "CPlatform", "COpenSSL", "Logging",
+            "Synchronization", "Dispatch", "Glibc",
         ],
         "Sessions": [
             "Averaging", "TensorFormats", "Tensors", "StrictJSON", "ServiceLimits", "Storage",
@@ -22,9 +23,8 @@ extension TidyRule {
             "StrictJSON", "ServiceLimits", "COpenSSL", "Logging", "Synchronization", "Dispatch",
         ],
         "polyak": [
-            "Transport", "Service", "Sessions", "Storage", "ServiceLimits", "HTTPWire",
-            "ArgumentParser",
-            "Logging", "Yams", "Foundation",
+            "Transport", "Service", "Sessions", "Storage", "ServiceLimits", "SecretFiles",
+            "HTTPWire", "ArgumentParser", "Logging", "Yams", "Foundation",
         ],
         "polyak-bench": [
             "CBench", "COpenSSL", "ArgumentParser", "Synchronization", "Foundation", "Glibc",

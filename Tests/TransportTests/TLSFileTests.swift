@@ -1,5 +1,6 @@
 import Foundation
 import HTTPWire
+import SecretFiles
 import ServiceLimits
 import Testing
 import Transport
@@ -36,7 +37,8 @@ import Transport
         files.key = "/nonexistent"
         #expect(
             Self.refusal(files)
-                == .unusableKey(path: "/nonexistent", reason: "No such file or directory"))
+                == .unreadableKey(
+                    .unreadable(path: "/nonexistent", reason: "No such file or directory")))
         files.key = good.certificate
         chmod(good.certificate, 0o640)
         guard case .unusableKey = Self.refusal(files) else {
@@ -66,7 +68,43 @@ import Transport
         defer { try? FileManager.default.removeItem(atPath: copy) }
         chmod(copy, mode_t(mode))
         let refusal = Self.refusal(TLSFiles(certificate: good.certificate, key: copy))
-        #expect(refusal == (isTaken ? nil : .openKey(path: copy)))
+        let exposed = SecretFileError.exposed(path: copy, mode: mode_t(mode), fix: "chmod 600")
+        #expect(refusal == (isTaken ? nil : .unreadableKey(exposed)))
+    }
+
+    /// As `ssl-cert` of Debian has it: root's, or somebody's who renews it, and a group's to read.
+    @Test(.enabled(if: geteuid() == 0, "only root can give files away"))
+    func `a key may be another user's, and is closed to others too`() throws {
+        let copy = temporaryPath()
+        let good = Self.certificates.files("server")
+        try FileManager.default.copyItem(atPath: good.key, toPath: copy)
+        defer { try? FileManager.default.removeItem(atPath: copy) }
+        #expect(chown(copy, 65_533, 65_534) == 0)
+        let files = TLSFiles(certificate: good.certificate, key: copy)
+        chmod(copy, 0o640)
+        #expect(Self.refusal(files) == nil)
+        chmod(copy, 0o644)
+        let exposed = SecretFileError.exposed(path: copy, mode: 0o644, fix: "chmod o=")
+        #expect(Self.refusal(files) == .unreadableKey(exposed))
+    }
+
+    @Test func `a folder or a pipe in a file's place is refused and not waited for`() throws {
+        let (folder, pipe) = (temporaryPath(), temporaryPath())
+        #expect(mkdir(folder, 0o700) == 0 && mkfifo(pipe, 0o600) == 0)
+        defer { for path in [folder, pipe] { try? FileManager.default.removeItem(atPath: path) } }
+        let good = Self.certificates.files("server", clientAuthorities: "server.pem")
+        for path in [folder, pipe] {
+            let reason = "it is no regular file"
+            var files = good
+            files.key = path
+            #expect(Self.refusal(files) == .unreadableKey(.notAFile(path: path)))
+            files = good
+            files.certificate = path
+            #expect(Self.refusal(files) == .unusableCertificate(path: path, reason: reason))
+            files = good
+            files.clientAuthorities = path
+            #expect(Self.refusal(files) == .unusableAuthorities(path: path, reason: reason))
+        }
     }
 
     @Test func `a key with a password is refused instead of asked for`() throws {
@@ -124,6 +162,15 @@ import Transport
 
             try Data("no certificate".utf8).write(to: URL(fileURLWithPath: files.certificate))
             #expect(throws: TLSError.self) { try identity.reload() }
+            #expect(try subject() == "unused")
+            try install("server")
+            chmod(files.key, 0o604)
+            #expect(throws: TLSError.self) { try identity.reload() }
+            for path in [files.key, files.certificate] {
+                try install("server")
+                #expect(unlink(path) == 0 && mkfifo(path, 0o600) == 0)
+                #expect(throws: TLSError.self) { try identity.reload() }
+            }
             #expect(try subject() == "unused")
             // Begun before the change, and still under way.
             try early.send("\n")

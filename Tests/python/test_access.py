@@ -199,14 +199,14 @@ def test_a_file_that_is_wrong_leaves_the_old_tokens(guarded, tmp_path):
                 lambda: guarded.file.path.write_bytes(b"\xff\n"),
                 lambda: guarded.file.path.chmod(0o644),
                 lambda: guarded.file.path.unlink(),
-                lambda: guarded.file.path.mkdir()]
+                lambda: guarded.file.path.mkdir(),
+                lambda: (guarded.file.path.rmdir(), os.mkfifo(guarded.file.path, 0o600))]
     for mistake in mistakes:
         mistake()
         guarded.hang_up()
         assert "token file not read again" in guarded.service.lines[-1]
         for token in (guarded.read, guarded.admin):
             assert guarded.ask("GET", "/v1/sessions", None, token).status == 200
-    guarded.file.path.rmdir()
     guarded.file.drop("boss")
     guarded.hang_up()
     assert guarded.ask("GET", "/v1/sessions", None, guarded.admin).status == 401

@@ -2,6 +2,8 @@
 
 import hashlib
 import http.client
+import os
+import pathlib
 import re
 import shutil
 import signal
@@ -365,13 +367,29 @@ def test_certificates_are_read_again_at_sighup(tmp_path, start_service):
     # Whoever was there stays with what was shown to him.
     assert serial(old) == original and ask(old)[0] == 200
 
-    files[1].write_text("no key")
-    hang_up("TLS certificate not read again")
-    assert shown() == renewed
-    # Said once, and as an error, which other tests take for a defect.
+    mistakes = [(lambda: files[1].write_text("no key"), "used.key"),
+                (lambda: files[1].chmod(0o644), "chmod 600"),
+                (lambda: in_its_place(files[1], pathlib.Path.mkdir), "used.key"),
+                (lambda: in_its_place(files[1], os.mkfifo), "used.key"),
+                (lambda: in_its_place(files[0], os.mkfifo), "used.crt")]
+    for mistake, said in mistakes:
+        for file in files:
+            in_its_place(file, lambda path: None)
+        install(first)
+        mistake()
+        hang_up("TLS certificate not read again")
+        assert said in service.lines[-1]
+        assert shown() == renewed
+    # Each was said once, and as an error, which other tests take for a defect.
     errors = [line for line in service.lines if " error " in line]
-    assert len(errors) == 1 and "used.key" in errors[0]
+    assert len(errors) == len(mistakes)
     service.lines[:] = [line for line in service.lines if line not in errors]
+
+
+def in_its_place(path, make):
+    """Replaces whatever is there."""
+    path.rmdir() if path.is_dir() else path.unlink()
+    make(path)
 
 
 @pytest.mark.parametrize("change, said", [
@@ -379,6 +397,9 @@ def test_certificates_are_read_again_at_sighup(tmp_path, start_service):
     (lambda pair, folder: (pair[1].write_bytes(
         certificates.self_signed(folder, "other")[1].read_bytes()),), "does not belong"),
     (lambda pair, folder: (pair[1].chmod(0o644),), "chmod 600"),
+    (lambda pair, folder: in_its_place(pair[0], os.mkfifo), "is no regular file"),
+    (lambda pair, folder: in_its_place(pair[1], os.mkfifo), "is no regular file"),
+    (lambda pair, folder: in_its_place(pair[1], pathlib.Path.mkdir), "is no regular file"),
 ])
 def test_the_start_is_refused_with_the_reason(tmp_path, change, said):
     pair = certificates.self_signed(tmp_path)
