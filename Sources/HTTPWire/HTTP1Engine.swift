@@ -137,7 +137,18 @@ public final class HTTP1Engine: WireEngine {
     public func beginShutdown(now: ContinuousClock.Instant) {
         call(now) {
             isShuttingDown = true
-            if phase == .head || isAnswerWritten { end(.close) }
+            if phase == .head {
+                end(.close)
+            } else if isAnswerWritten {
+                // What is left of the body must not make the peer see a reset instead.
+                end(.closeAfterLinger)
+            }
+        }
+    }
+
+    public func endGrace(now: ContinuousClock.Instant, until end: ContinuousClock.Instant) {
+        call(now) {
+            if isReceivingBody { refuse(.shuttingDown, abort: .shuttingDown) }
         }
     }
 

@@ -40,6 +40,11 @@ public protocol WireEngine: AnyObject {
     /// `Connection: close`. An idle connection closes now.
     func beginShutdown(now: ContinuousClock.Instant)
 
+    /// The time for that is over: a request whose body is still coming is refused with 503
+    /// `shutting-down`, and its sink aborted, so that nothing of it is kept. One that is complete
+    /// may be being carried out, so its answer is waited for. The connection is reset at `end`.
+    func endGrace(now: ContinuousClock.Instant, until end: ContinuousClock.Instant)
+
     /// Whether a request body is being received, for balancing lanes and the end of a shutdown.
     var isReceivingBody: Bool { get }
 

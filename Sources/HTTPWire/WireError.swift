@@ -1,4 +1,5 @@
-/// What a peer can do wrong on an HTTP/1.1 connection; each is answered and ends the connection.
+/// Why the wire itself refuses a request: what a peer can do wrong, and the service's end. Each is
+/// answered; over HTTP/1.1 that ends the connection.
 enum WireError: Error, Equatable {
     case malformedRequestLine
     case invalidTarget
@@ -28,6 +29,7 @@ enum WireError: Error, Equatable {
     case headTimedOut
     case bodyTimedOut
     case plainTextUnderTLS
+    case shuttingDown
 }
 
 extension WireError {
@@ -54,6 +56,12 @@ extension WireError {
                 name: "not-implemented", status: 501, title: "Not implemented",
                 detail: "The only transfer coding is chunked. Send the body chunked or with its "
                     + "Content-Length.")
+        case .shuttingDown:
+            Problem(
+                name: "shutting-down", status: 503, title: "The service is stopping",
+                detail: "The body was not complete when the service stopped, and nothing of it is "
+                    + "kept. Send the request again in a moment: the service may be restarting.",
+                fields: [("Retry-After", "5")])
         case .unsupportedVersion:
             Problem(
                 name: "version-not-supported", status: 505, title: "HTTP version not supported",
@@ -92,7 +100,7 @@ extension WireError {
         case .bodyTimedOut: "The body came too slowly."
         case .plainTextUnderTLS: "This port speaks HTTPS. Begin the URL with https://."
         case .requestLineTooLong, .unknownExpectation, .unsupportedTransferCoding,
-            .unsupportedVersion:
+            .unsupportedVersion, .shuttingDown:
             ""
         }
     }

@@ -42,7 +42,8 @@ public struct Limits: Sendable, Equatable {
     public var bodyRate = 500
     /// A response of which nothing could be written for this long is dropped.
     public var writeTimeout = Duration.seconds(60)
-    /// From SIGTERM to the end: uploads in flight finish within it or are refused.
+    /// From SIGTERM on: uploads in flight finish within it or are refused, for which clients get
+    /// two seconds more. Service managers commonly kill after 30.
     public var shutdownGrace = Duration.seconds(20)
     /// Bytes read from a socket at once: 64 to 256 KiB measured best, 1 MiB and more slower.
     public var receiveBytes = 256 * 1024

@@ -173,6 +173,12 @@ final class Connection: EngineHost, @unchecked Sendable {
         advance(now)
     }
 
+    func endGrace(_ now: ContinuousClock.Instant, until end: ContinuousClock.Instant) {
+        guard phase == .open else { return }
+        engine?.endGrace(now: now, until: end)
+        advance(now)
+    }
+
     /// Writes what there is, and lets the engine take what it did not while it was writing.
     func advance(_ now: ContinuousClock.Instant) {
         var rounds = 0

@@ -33,8 +33,8 @@ final class Lane: EngineLane, @unchecked Sendable {
     private var timers = Timers()
     private var woken: [Connection] = []
     private var acceptor: Acceptor?
-    /// When the connections that are left are dropped; nil until the service stops.
-    private var stopDeadline: ContinuousClock.Instant?
+    /// Nil until the service stops.
+    private var stop: StopTimes?
 
     init(_ settings: LaneSettings) throws(TransportError) {
         self.settings = settings
@@ -63,13 +63,13 @@ final class Lane: EngineLane, @unchecked Sendable {
     /// Whether the caller runs on this lane.
     var isCurrent: Bool { thread.load(ordering: .relaxed) == UInt(pthread_self()) }
 
-    var isStopping: Bool { stopDeadline != nil }
+    var isStopping: Bool { stop != nil }
 
     // MARK: The loop
 
     fileprivate func run() {
         thread.store(UInt(pthread_self()), ordering: .relaxed)
-        while stopDeadline == nil || load.connections > 0 {
+        while stop == nil || load.connections > 0 {
             poller.wait(timeout: waitMilliseconds()) { token, events in
                 dispatch(token, events)
             }
@@ -102,7 +102,7 @@ final class Lane: EngineLane, @unchecked Sendable {
         let now = ContinuousClock.now
         for due in timers.takeDue(at: now) {
             if due.token == .stop {
-                dropAll(at: now)
+                goOnStopping(at: now)
             } else if due.token == .acceptAgain {
                 acceptor?.resume()
             } else {
@@ -175,23 +175,36 @@ final class Lane: EngineLane, @unchecked Sendable {
         acceptor.watch()
     }
 
-    /// Stops accepting, lets each engine finish what it has begun, drops what is left at
-    /// `deadline`, then ends the thread. Called again, it can only bring the deadline forward.
-    func beginShutdown(deadline: ContinuousClock.Instant) {
+    /// Stops accepting, lets each engine finish what it has begun, until `times` come, then ends
+    /// the thread. Called again, it can only bring the times forward.
+    func beginShutdown(_ times: StopTimes) {
         acceptor = nil
-        let isFirst = stopDeadline == nil
-        if let stopDeadline, stopDeadline <= deadline { return }
-        stopDeadline = deadline
-        timers.add(.stop, at: deadline)
+        let isFirst = stop == nil
+        if let stop, stop.end <= times.end { return }
+        stop = times
+        timers.add(.stop, at: times.graceEnd)
+        timers.add(.stop, at: times.end)
         guard isFirst else { return }
         let now = ContinuousClock.now
         for connection in slots { connection?.beginShutdown(now) }
     }
 
-    private func dropAll(at now: ContinuousClock.Instant) {
-        guard let stopDeadline, stopDeadline <= now else { return }
-        for connection in slots { connection?.drop() }
+    private func goOnStopping(at now: ContinuousClock.Instant) {
+        guard let stop else { return }
+        if stop.end <= now {
+            for connection in slots { connection?.drop() }
+        } else if stop.graceEnd <= now {
+            for connection in slots { connection?.endGrace(now, until: stop.end) }
+        }
     }
+}
+
+/// When a lane that stops goes on with it.
+struct StopTimes {
+    /// What is unfinished then is refused.
+    let graceEnd: ContinuousClock.Instant
+    /// The connections that are left then are reset.
+    let end: ContinuousClock.Instant
 }
 
 /// What all lanes of a server share.

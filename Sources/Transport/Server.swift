@@ -54,7 +54,7 @@ public final class Server: Sendable {
             do throws(TransportError) {
                 try lane.start()
             } catch {
-                for started in lanes[..<index] { started.postShutdown(deadline: .now) }
+                for started in lanes[..<index] { started.postShutdown(.now) }
                 throw error
             }
         }
@@ -65,7 +65,7 @@ public final class Server: Sendable {
 
     /// Without a `shutdown` before, connections are dropped.
     deinit {
-        stop(deadline: .now)
+        stop(.now)
     }
 
     /// Begins accepting. Called again, or after `shutdown`, it does nothing.
@@ -81,10 +81,14 @@ public final class Server: Sendable {
     }
 
     /// Stops accepting, removes the socket files, tells the engines to come to an end, and returns
-    /// when every connection is gone and every thread has ended; connections that are there after
-    /// `grace` are reset. A second call with a shorter grace cuts the first one short.
-    public func shutdown(grace: Duration) async {
-        stop(deadline: .now.advanced(by: grace))
+    /// when every connection is gone and every thread has ended. Requests whose bodies are still
+    /// coming after `grace` are refused. A second call that ends earlier cuts the first one short.
+    ///
+    /// - Parameter refusing: how long clients have after that to take what they are answered; then
+    ///   their connections are reset. Less than `Limits.linger`, because the process's end waits.
+    public func shutdown(grace: Duration, refusing: Duration = .seconds(2)) async {
+        let graceEnd = ContinuousClock.now.advanced(by: grace)
+        stop(StopTimes(graceEnd: graceEnd, end: graceEnd.advanced(by: refusing)))
         await ends.wait()
     }
 
@@ -93,13 +97,13 @@ public final class Server: Sendable {
         lanes.reduce(0) { $0 + $1.load.connections }
     }
 
-    private func stop(deadline: ContinuousClock.Instant) {
+    private func stop(_ times: StopTimes) {
         _ = takeListeners()
         let lanes = lanes
         // The accepting lane first: what it has handed to the others is then in their mailboxes.
         lanes[0].post {
-            for lane in lanes.dropFirst() { lane.postShutdown(deadline: deadline) }
-            lanes[0].beginShutdown(deadline: deadline)
+            for lane in lanes.dropFirst() { lane.postShutdown(times) }
+            lanes[0].beginShutdown(times)
         }
     }
 
@@ -112,8 +116,16 @@ public final class Server: Sendable {
 }
 
 extension Lane {
-    fileprivate func postShutdown(deadline: ContinuousClock.Instant) {
-        post { self.beginShutdown(deadline: deadline) }
+    fileprivate func postShutdown(_ times: StopTimes) {
+        post { self.beginShutdown(times) }
+    }
+}
+
+extension StopTimes {
+    /// Whatever is there is reset.
+    fileprivate static var now: StopTimes {
+        let now = ContinuousClock.now
+        return StopTimes(graceEnd: now, end: now)
     }
 }
 

@@ -57,8 +57,8 @@ extension Setting {
         Setting(
             "shutdown-grace", .duration(\.limits.shutdownGrace, .zero ... .seconds(3600)),
             """
-            From SIGTERM to the end: uploads in flight finish within it or are refused. The \
-            service manager must wait longer than this before it kills.
+            From SIGTERM on: uploads in flight finish within it or are refused, for which clients \
+            get two seconds more. The service manager must wait longer before it kills.
             """),
     ]
 

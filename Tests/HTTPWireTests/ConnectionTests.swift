@@ -165,6 +165,63 @@ private func get(_ path: String) -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\
         #expect(sink.aborts == [.shuttingDown])
     }
 
+    @Test func `an unfinished body is refused at the end of the grace, and kept out`() {
+        for head in ["Content-Length: 5", "Transfer-Encoding: chunked"] {
+            for appetite in [nil, 0] {
+                let sink = FakeSink()
+                sink.appetite = appetite
+                let wire = Wire.upload(sink)
+                wire.send("POST / HTTP/1.1\r\nHost: a\r\n\(head)\r\n\r\n2")
+                wire.shutDown()
+                #expect(wire.written.isEmpty)
+                wire.endGrace(leaving: .seconds(2))
+                #expect(sink.aborts == [.shuttingDown] && sink.finishes == 0)
+                let answer = wire.responses().first
+                #expect(wire.statuses == [503])
+                #expect(answer?.fields["connection"] == "close")
+                #expect(answer?.fields["retry-after"] == "5")
+                #expect(answer?.fields["content-type"] == "application/problem+json")
+                #expect(wire.output.contains(#""type":"/problems/shutting-down""#))
+                #expect(wire.ending == .closeAfterLinger)
+            }
+        }
+    }
+
+    @Test func `a client that waits for 100 Continue gets the refusal instead`() {
+        let sink = FakeSink()
+        let wire = Wire { _, _ in .acceptLater(sink) }
+        wire.send(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        wire.shutDown()
+        wire.endGrace(leaving: .seconds(2))
+        wire.exchange.resumeBody()
+        wire.settle()
+        #expect(wire.statuses == [503] && sink.aborts == [.shuttingDown])
+    }
+
+    @Test func `a complete request may be under way, and keeps its answer`() {
+        let sink = FakeSink()
+        let wire = Wire.upload(sink)
+        wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
+        wire.shutDown()
+        wire.endGrace(leaving: .seconds(2))
+        #expect(wire.written.isEmpty && sink.aborts.isEmpty)
+        wire.exchange.respond(Response(status: 200))
+        wire.settle()
+        #expect(wire.statuses == [200] && wire.ending == .closeAfterLinger)
+    }
+
+    @Test func `an answer before the body's end is not reset by a shutdown`() {
+        let wire = Wire { _, exchange in
+            exchange.respond(Response(status: 404))
+            return .discard
+        }
+        wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
+        #expect(wire.statuses == [404] && wire.ending == nil)
+        wire.shutDown()
+        #expect(wire.ending == .closeAfterLinger)
+    }
+
     @Test func `a connection that is gone is not kept alive by its exchanges`() {
         weak var engine: (any WireEngine)?
         weak var host: FakeHost?

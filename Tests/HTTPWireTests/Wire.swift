@@ -72,6 +72,11 @@ final class Wire {
         settle()
     }
 
+    func endGrace(leaving duration: Duration) {
+        engine.endGrace(now: now, until: now + duration)
+        settle()
+    }
+
     /// Runs until nothing more happens.
     func settle() {
         repeat {

@@ -68,7 +68,71 @@ import Transport
         #expect(server.connectionCount == 0)
     }
 
-    @Test func `what is not finished after the grace is reset`() async throws {
+    /// Wants every body, and counts those that are cut.
+    struct Uploads: RequestHandler {
+        final class Sink: BodySink {
+            let uploads: Uploads
+
+            init(_ uploads: Uploads) { self.uploads = uploads }
+
+            func receive(_ chunk: UnsafeRawBufferPointer) -> Int {
+                uploads.begun.add()
+                return chunk.count
+            }
+            func finish() { Issue.record("the body was never complete") }
+            func abort(_ reason: BodyAbort) {
+                if reason == .shuttingDown { uploads.cut.add() }
+            }
+        }
+
+        let begun = Tally()
+        let cut = Tally()
+
+        func handle(_ head: RequestHead, exchange: any Exchange) -> BodyDisposition {
+            .accept(Sink(self))
+        }
+    }
+
+    @Test(arguments: Kind.allCases)
+    func `a client that still sends after the grace gets the refusal, whole`(_ kind: Kind)
+        async throws
+    {
+        let uploads = Uploads()
+        let limits = Limits()
+        let server = try Server(
+            listen: [kind.address], tls: try kind.identity(), laneCount: 1, limits: limits,
+            logger: quietLogger(),
+            makeEngine: { host, peer, now in
+                HTTP1Engine(limits: limits, handler: uploads, host: host, peer: peer, now: now)
+            })
+        server.start()
+        let client = try await blocking {
+            let client = try server.connect()
+            let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n"
+            try client.send(Array(head.utf8) + pattern(1000))
+            uploads.begun.wait(for: 1)
+            return client
+        }
+        async let stopped: Void = server.shutdown(
+            grace: .milliseconds(30), refusing: .seconds(patience))
+        try await blocking { () throws in
+            uploads.cut.wait(for: 1)
+            // More than the sockets hold: a service that had closed would reset it.
+            try client.send(pattern(8_000_000))
+            let answer = String(decoding: try client.receiveToEnd(), as: UTF8.self)
+            #expect(answer.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
+            #expect(answer.contains("\r\nConnection: close\r\n"))
+            #expect(answer.contains("\r\nRetry-After: 5\r\n"))
+            #expect(answer.hasSuffix("}") && answer.contains("/problems/shutting-down"))
+            client.close()
+        }
+        await stopped
+        #expect(server.connectionCount == 0 && uploads.cut.count == 1)
+    }
+
+    @Test func `what is not finished after the grace and the time for refusals is reset`()
+        async throws
+    {
         let gate = Gate()
         let server = try Server(
             listen: [Kind.tcp.address], laneCount: 1, limits: Limits(), logger: quietLogger(),
@@ -80,7 +144,7 @@ import Transport
             gate.waiting.wait(for: 1)
             return client
         }
-        await server.shutdown(grace: .milliseconds(30))
+        await server.shutdown(grace: .milliseconds(30), refusing: .milliseconds(30))
         #expect(server.connectionCount == 0)
         try await blocking {
             _ = #expect(throws: ClientError.self) { try client.receiveSome() }
@@ -102,7 +166,7 @@ import Transport
             return client
         }
         async let first: Void = server.shutdown(grace: .seconds(600))
-        await server.shutdown(grace: .zero)
+        await server.shutdown(grace: .zero, refusing: .zero)
         await first
         #expect(server.connectionCount == 0)
         _ = client

@@ -34,6 +34,7 @@ class ToyEngine: WireEngine {
     }
     func timeExpired(now: ContinuousClock.Instant, unreadBytes: Int) {}
     func beginShutdown(now: ContinuousClock.Instant) { queue.append(.close) }
+    func endGrace(now: ContinuousClock.Instant, until end: ContinuousClock.Instant) {}
 }
 
 /// Sends back what comes; does not read while a megabyte waits to be written.

@@ -68,7 +68,7 @@ func withServer(
     server.start()
     var failure: (any Error)?
     do { try await blocking { try body(server) } } catch { failure = error }
-    await server.shutdown(grace: .milliseconds(500))
+    await server.shutdown(grace: .milliseconds(500), refusing: .zero)
     #expect(server.connectionCount == 0)
     if let failure { throw failure }
 }

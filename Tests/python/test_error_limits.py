@@ -1,5 +1,6 @@
 """Limits, deadlines, shutdown and full disks, on services of their own."""
 
+import hashlib
 import json
 import select
 import subprocess
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 
 from fixed import GOOD, MODEL
-from harness import SAFETENSORS, Request, eventually, upload_to
+from harness import HTTP2, PATIENCE, SAFETENSORS, Request, eventually, upload_to
+from home import Home
 from models import encode, file_of
-
+from wire import UNTOLD
 
 
 def test_sizes_beyond_the_limits_are_refused_before_they_are_read(start_service):
@@ -174,6 +176,47 @@ def test_after_sigterm_uploads_in_flight_finish_and_new_ones_are_refused(start_s
     waiting.close()
     upload.close()
     assert service.process.wait(30) == 0
+
+
+def test_an_upload_that_outlasts_the_grace_is_refused_and_leaves_no_trace():
+    model = encode({"w": np.ones(1 << 20, np.float32)})
+    with Home("--shutdown-grace", "1s") as home:
+        service = home.start()
+        with home.client() as client:
+            session = client.session({"rule": {"name": "uniform"}}, "s")
+            assert session.upload(model).status == 200
+            before = hashlib.sha256(session.average().body).digest()
+            path = session.path
+        expecting = "Expect: 100-continue"
+        wires = half, waiting, unsent, settings = [service.wire() for _ in range(4)]
+        for wire in (half, waiting):
+            wire.open(upload_to(path, b"", expecting, length=len(model)))
+        unsent.open(upload_to(path, b"", expecting, length=UNTOLD))
+        settings.open(Request("PUT", "/v1/sessions/t", b"", expecting, length=100))
+        for wire in wires:
+            assert wire.head()[0] == 100
+        half.more(model[:-4])
+        waiting.more(model[:1000])
+        settings.more(b"{")
+        service.process.terminate()
+        for wire in wires:
+            answer = wire.answer()
+            answer.problem(503, "shutting-down")
+            assert int(answer["Retry-After"]) > 0
+            assert HTTP2 or answer["Connection"] == "close"
+            assert wire.rest() == b""
+        assert service.process.wait(PATIENCE) == 0
+        for wire in wires:
+            wire.close()
+        home.collect()
+        home.start()
+        with home.client() as client:
+            assert client.get("/v1/sessions/t").status == 404
+            session = client.get("/v1/sessions/s").json()
+            assert session["revision"] == 1 and session["averages"]["main"]["average_counter"] == 1
+            average = client.get("/v1/sessions/s/averages/main").body
+            assert hashlib.sha256(average).digest() == before
+        home.stop()
 
 
 def test_a_second_sigterm_ends_it_now(start_service):

@@ -96,7 +96,7 @@ extension HTTP2Engine {
         } else if stream.mayAwaitContinue {
             // Reset at the next tick: curl 7.88 loses an answer that comes together with a reset.
             stream.lingerEnd = now
-        } else if !isShort {
+        } else if !isShort || dropEnd != nil {
             linger(stream)
         }
     }
@@ -105,7 +105,7 @@ extension HTTP2Engine {
     /// but curl and Java's client then report an error instead of the answer, and httpx looks for
     /// an answer only when it has sent everything: so the window is opened for it.
     private func linger(_ stream: HTTP2Stream) {
-        stream.lingerEnd = now + limits.linger
+        stream.lingerEnd = min(now + limits.linger, dropEnd ?? now + limits.linger)
         session.consumeStream(stream.id, stream.withheld)
         stream.withheld = 0
         widenWindow(stream)

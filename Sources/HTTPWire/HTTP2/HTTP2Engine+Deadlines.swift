@@ -47,10 +47,7 @@ extension HTTP2Engine {
     }
 
     private func tick(_ unreadBytes: Int) {
-        if owesGoAway {
-            owesGoAway = false
-            session.submitGoAway()
-        }
+        sayGoodbye()
         if inFlight.contains(where: { $0.wasFailed && $0.hasSliceInFlight }) {
             // The service wants the file back, and the reader has taken nothing for a while.
             end(.reset)

@@ -74,6 +74,8 @@ public final class HTTP2Engine: WireEngine {
     var isShuttingDown = false
     /// The client was told to begin no more streams, but not yet that none is served.
     var owesGoAway = false
+    /// The service stops: until then bodies are dropped whose answers were given before their end.
+    var dropEnd: ContinuousClock.Instant?
 
     /// An engine for a connection on which the client speaks HTTP/2 from its first byte on.
     public convenience init(
@@ -256,18 +258,6 @@ public final class HTTP2Engine: WireEngine {
             endSink(stream, isShuttingDown ? .shuttingDown : .disconnected)
         }
         isInCall = false
-    }
-
-    public func beginShutdown(now: ContinuousClock.Instant) {
-        call(now) {
-            isShuttingDown = true
-            if streams.isEmpty {
-                fail(NGHTTP2_NO_ERROR)
-            } else {
-                session.submitShutdownNotice()
-                owesGoAway = true
-            }
-        }
     }
 
     // MARK: Ends

@@ -187,6 +187,45 @@ private let post = HTTP2Client.post
         #expect(client.goAway == 0 && client.wire.ending == .closeAfterLinger)
     }
 
+    @Test func `unfinished bodies are refused at the end of the grace, the others wait`() {
+        let sink = FakeSink()
+        let client = HTTP2Client { head, _ in head.method == "GET" ? .discard : .accept(sink) }
+        client.send(.headers(1, get), .headers(3, post, end: false), .data(3, [1]))
+        client.wire.shutDown()
+        client.wire.endGrace(leaving: .seconds(2))
+        client.read()
+        #expect(sink.aborts == [.shuttingDown] && sink.finishes == 0)
+        #expect(client.answer(3).status == 503 && client.answer(3).isComplete)
+        #expect(client.answer(3).fields["retry-after"] == "5")
+        #expect(client.answer(3).text.contains(#""type":"/problems/shutting-down""#))
+        // It may still send, so that it finds the answer; and it begins no more.
+        #expect(client.answer(3).reset == nil && client.windowGiven(3) > 1_000_000)
+        #expect(client.frames.last { $0.is(.goAway) }?.number(at: 0) == 3)
+        client.send(.headers(5, get), .data(3, [UInt8](repeating: 1, count: 10_000)))
+        #expect(client.wire.handler.heads.count == 2 && sink.bytes == [1])
+
+        client.advance(.seconds(1))
+        #expect(client.answer(3).reset == 0 && client.answer(1).status == 0)
+        client.wire.handler.exchanges[0].respond(Response(status: 200))
+        client.settle()
+        #expect(client.answer(1).isComplete)
+        #expect(client.goAway == 0 && client.wire.ending == .closeAfterLinger)
+    }
+
+    @Test func `a rest that was to be dropped does not hold up the end`() {
+        let client = HTTP2Client { _, exchange in
+            exchange.respond(Response(status: 404))
+            return .discard
+        }
+        client.send(.headers(1, post, end: false))
+        #expect(client.answer(1).isComplete && client.answer(1).reset == nil)
+        client.wire.shutDown()
+        client.wire.endGrace(leaving: .seconds(2))
+        client.advance(.seconds(1))
+        #expect(client.answer(1).reset == 0)
+        #expect(client.goAway == 0 && client.wire.ending == .closeAfterLinger)
+    }
+
     @Test func `a body that is cut by the service's end is told so`() {
         let sink = FakeSink()
         let client = HTTP2Client.upload(sink)
