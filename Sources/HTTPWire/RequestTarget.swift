@@ -1,25 +1,18 @@
 /// Takes a request's path apart (RFC 3986 section 3.3).
 public enum RequestTarget {
-    /// The segments of `raw`, each percent-decoded.
+    /// The first `count` segments of `raw`, percent-decoded, and what follows them as sent.
     ///
     /// The path is split at its raw slashes first, so `%2F` stays inside its segment. `/` has no
     /// segment; `/a/` has two, the second empty. Dot segments are not resolved: they are
     /// segments like any other.
     ///
-    /// - Returns: nil when `raw` does not begin with `/`, an escape is not `%` and two
-    ///   hexadecimal digits, or a decoded segment has a NUL or is not UTF-8.
-    public static func decodePath(_ raw: String) -> [String]? {
-        guard let (segments, rest) = decodePath(raw, leading: .max), rest == nil else { return nil }
-        return segments
-    }
-
-    /// The first `count` segments of `raw`, percent-decoded, and what follows them as sent.
-    ///
     /// For names that may hold slashes, raw or as `%2F`: `rest` is everything after the slash that
     /// follows the last leading segment, to be decoded whole with `decode`; nil when there is
     /// no such slash.
     ///
-    /// - Returns: nil as `decodePath(_:)`; an error in the rest is not looked for.
+    /// - Returns: nil when `raw` does not begin with `/`, an escape is not `%` and two
+    ///   hexadecimal digits, or a decoded segment has a NUL or is not UTF-8; an error in the rest
+    ///   is not looked for.
     public static func decodePath(
         _ raw: String, leading count: Int
     ) -> (segments: [String], rest: String?)? {

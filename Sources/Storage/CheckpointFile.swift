@@ -62,10 +62,10 @@ public enum CheckpointFile {
             try preallocate(file, byteCount: source.byteCount)
             let checksums = try fill(file, from: source)
             try file.sync(metadata: false)
-            if isNew { try FileSystem.syncDirectory(FileSystem.directory(of: path)) }
+            if isNew { try Directories.sync(Directories.parent(of: path)) }
             return checksums
         } catch {
-            if isNew { try? FileSystem.removeFile(path) }
+            if isNew { try? Directories.removeFile(path) }
             throw error
         }
     }

@@ -39,9 +39,4 @@ extension Directories {
     public static func discardTree(_ path: String) {
         try? removeTree(path)
     }
-
-    private static func parent(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
-    }
 }

@@ -1,12 +1,12 @@
 import CPlatform
 import Glibc
 
-/// What is done with directories. From any thread.
+/// What is done with directories and the names in them. From any thread.
 public enum Directories {
     /// Makes a directory of mode 0700 in one that exists; that it exists already is as good.
     public static func create(_ path: String) throws(StorageError) {
         do {
-            try FileSystem.createDirectory(path)
+            _ = try retry(path, "create") { Int(mkdir(path, 0o700)) }
         } catch .failed(_, _, EEXIST) {
             // A file or a link of this name makes this throw ENOTDIR or ELOOP.
             _ = try StorageFile.open(path, O_RDONLY | O_DIRECTORY)
@@ -40,12 +40,16 @@ public enum Directories {
 
     /// Removes a file; that there is none is as good.
     public static func removeFile(_ path: String) throws(StorageError) {
-        try FileSystem.removeFile(path)
+        do {
+            _ = try retry(path, "remove") { Int(unlink(path)) }
+        } catch .missing {
+            return
+        }
     }
 
-    /// Gives a file or directory another name in the same file system, over a file of that name.
-    public static func rename(_ path: String, to destination: String) throws(StorageError) {
-        try FileSystem.rename(path, to: destination)
+    /// Gives a file another name in the same file system, over a file of that name.
+    static func rename(_ path: String, to destination: String) throws(StorageError) {
+        _ = try retry(destination, "rename") { Int(Glibc.rename(path, destination)) }
     }
 
     /// Removes a directory and what is in it; that there is none is as good. Links are removed, not
@@ -60,17 +64,27 @@ public enum Directories {
         for name in names {
             let inner = path + "/" + name
             do {
-                try FileSystem.removeFile(inner)
+                try removeFile(inner)
             } catch .failed(_, _, EISDIR) {
                 try removeTree(inner)
             }
         }
-        try FileSystem.removeDirectory(path)
+        do {
+            _ = try retry(path, "remove") { Int(rmdir(path)) }
+        } catch .missing {
+            return
+        }
     }
 
     /// Makes the names in a directory outlast a power cut.
-    public static func sync(_ path: String) throws(StorageError) {
-        try FileSystem.syncDirectory(path)
+    static func sync(_ path: String) throws(StorageError) {
+        try StorageFile.open(path, O_RDONLY | O_DIRECTORY).sync(metadata: true)
+    }
+
+    /// The directory that a file's name lies in.
+    static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     /// Bytes that this user can still write to the file system of `path`.

@@ -62,14 +62,14 @@ public enum RecordFile {
         do throws(StorageError) {
             try file.write(bytes, at: 0)
             if durable { try file.sync(metadata: true) }
-            try FileSystem.rename(new, to: path)
+            try Directories.rename(new, to: path)
             file.path = path
         } catch {
             // The first error is the one to report; what stays behind is removed the next time.
-            try? FileSystem.removeFile(new)
+            try? Directories.removeFile(new)
             throw error
         }
-        if durable { try FileSystem.syncDirectory(FileSystem.directory(of: path)) }
+        if durable { try Directories.sync(Directories.parent(of: path)) }
         return file
     }
 }

@@ -1,7 +1,7 @@
 import CPlatform
 import Glibc
 
-/// An open file. Every call of this module that changes a file goes through here or `FileSystem`,
+/// An open file. Every call of this module that changes a file goes through here or `Directories`,
 /// so that the tests' library can make each of them fail. Used by one owner at a time.
 final class StorageFile {
     /// The file's name, for messages.
@@ -29,7 +29,7 @@ final class StorageFile {
         do {
             return try open(path, flags)
         } catch .failed(_, _, EEXIST) {
-            try FileSystem.removeFile(path)
+            try Directories.removeFile(path)
             return try open(path, flags)
         }
     }
@@ -121,45 +121,6 @@ final class StorageFile {
         } catch .failed(_, _, EOPNOTSUPP) {
             return
         }
-    }
-}
-
-/// The operations on names.
-enum FileSystem {
-    static func rename(_ path: String, to destination: String) throws(StorageError) {
-        _ = try retry(destination, "rename") { Int(Glibc.rename(path, destination)) }
-    }
-
-    /// Removes a file; that there is none is as good.
-    static func removeFile(_ path: String) throws(StorageError) {
-        do {
-            _ = try retry(path, "remove") { Int(unlink(path)) }
-        } catch .missing {
-            return
-        }
-    }
-
-    static func removeDirectory(_ path: String) throws(StorageError) {
-        do {
-            _ = try retry(path, "remove") { Int(rmdir(path)) }
-        } catch .missing {
-            return
-        }
-    }
-
-    static func createDirectory(_ path: String) throws(StorageError) {
-        _ = try retry(path, "create") { Int(mkdir(path, 0o700)) }
-    }
-
-    /// Makes the names in a directory last.
-    static func syncDirectory(_ path: String) throws(StorageError) {
-        try StorageFile.open(path, O_RDONLY | O_DIRECTORY).sync(metadata: true)
-    }
-
-    /// The directory that a file's name lies in.
-    static func directory(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 }
 

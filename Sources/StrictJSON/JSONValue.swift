@@ -19,29 +19,6 @@ public enum JSONValue: Sendable, Equatable {
         }
     }
 
-    /// Whether the value is `null`; a missing member is not.
-    public var isNull: Bool { self == .null }
-
-    /// The boolean, or nil when the value is something else.
-    public var boolValue: Bool? {
-        if case .bool(let value) = self { value } else { nil }
-    }
-
-    /// The number, or nil when the value is something else.
-    public var numberValue: JSONNumber? {
-        if case .number(let value) = self { value } else { nil }
-    }
-
-    /// The string, or nil when the value is something else.
-    public var stringValue: String? {
-        if case .string(let value) = self { value } else { nil }
-    }
-
-    /// The elements, or nil when the value is something else.
-    public var arrayValue: [JSONValue]? {
-        if case .array(let value) = self { value } else { nil }
-    }
-
     /// The object, or nil when the value is something else.
     public var objectValue: JSONObject? {
         if case .object(let value) = self { value } else { nil }

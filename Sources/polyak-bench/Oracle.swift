@@ -6,11 +6,7 @@ import COpenSSL
 /// every operation rounded, as http-api and the kernels promise: the result is equal bit for bit.
 struct Oracle {
     private var average: [Float] = []
-    let decay: Double
-
-    init(decay: Double) {
-        self.decay = decay
-    }
+    private let decay: Double
 
     /// The average of `uploads`, in the order in which they were folded.
     init(decay: Double, uploads: [Model]) {

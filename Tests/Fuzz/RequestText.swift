@@ -18,7 +18,7 @@ enum RequestText {
             text.utf8.first == UInt8(ascii: "/")
             && parts.allSatisfy { $0?.utf8.contains(0) == false }
         let expected = text == "/" ? [] : parts.dropFirst().compactMap { $0 }
-        let segments = RequestTarget.decodePath(text)
+        let segments = RequestTarget.decodePath(text, leading: .max)?.segments
         expect(segments == (isGood ? expected : nil), "\(segments as Any), not \(expected)")
         guard let (leading, rest) = RequestTarget.decodePath(text, leading: 2) else { return }
         expect(leading.count <= 2, "\(leading)")

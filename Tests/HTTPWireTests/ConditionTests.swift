@@ -2,8 +2,6 @@ import HTTPWire
 import Testing
 
 @Suite struct ConditionTests {
-    private typealias Decision = Conditions.Decision
-
     private func decide(
         _ fields: [(String, String)], method: String = "GET", current: EntityTag? = EntityTag("v1")
     ) -> Conditions.Decision {

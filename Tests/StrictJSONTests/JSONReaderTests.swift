@@ -12,16 +12,11 @@ import Testing
             #" { "a" : [ 1 , -2.5e3 , true , false , null , "x" ] , "b" : { } , "" : [ ] } "#)
         let members = try #require(value.objectValue).members
         #expect(members.map(\.name) == ["a", "b", ""])
-        let elements = try #require(members[0].value.arrayValue)
-        #expect(elements.count == 6)
-        #expect(elements[0].numberValue?.int == 1)
-        #expect(elements[1].numberValue?.double == -2500)
-        #expect(elements[2].boolValue == true)
-        #expect(elements[3].boolValue == false)
-        #expect(elements[4].isNull)
-        #expect(elements[5].stringValue == "x")
-        #expect(members[1].value.objectValue?.members.isEmpty == true)
-        #expect(members[2].value.arrayValue?.isEmpty == true)
+        let elements = try members[0].value.elements
+        #expect(try elements.prefix(2).map { try $0.number.literal } == ["1", "-2.5e3"])
+        #expect(elements.dropFirst(2) == [.bool(true), .bool(false), .null, .string("x")])
+        #expect(members[1].value == .object(JSONObject()))
+        #expect(members[2].value == .array([]))
     }
 
     @Test(arguments: [
@@ -79,8 +74,8 @@ import Testing
     @Test func `escapes are undone`() throws {
         let text = #""\"\\\/\b\f\n\r\t\u0041\u00e9\u20AC\ud83d\uDE00é\u0000z""#
         #expect(
-            try Self.read(text).stringValue
-                == "\"\\/\u{8}\u{C}\n\r\tAé€😀é\u{0}z")
+            try Self.read(text)
+                == .string("\"\\/\u{8}\u{C}\n\r\tAé€😀é\u{0}z"))
     }
 
     @Test func `a name that occurs twice is refused and named`() throws {
@@ -117,14 +112,14 @@ import Testing
 
     @Test func `siblings do not count as nesting`() throws {
         let text = "[" + String(repeating: "[{}],", count: 1_000) + "[]]"
-        #expect(try Self.read(text, depth: 3).arrayValue?.count == 1_001)
+        #expect(try Self.read(text, depth: 3).elements.count == 1_001)
     }
 
     @Test func `non-finite numbers pass only where they are allowed`() throws {
         let text = #"[NaN,Infinity,-Infinity,-1]"#
         let value = try JSONReader.read(
             Array(text.utf8), maximumDepth: 1, allowsNonFiniteNumbers: true)
-        let numbers = try #require(value.arrayValue).map { try #require($0.numberValue) }
+        let numbers = try value.elements.map { try $0.number }
         #expect(numbers.map(\.literal) == ["NaN", "Infinity", "-Infinity", "-1"])
         #expect(numbers[0].double.isNaN)
         #expect(numbers[1].double == .infinity)

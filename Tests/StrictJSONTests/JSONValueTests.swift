@@ -1,10 +1,27 @@
 import StrictJSON
 import Testing
 
+extension JSONValue {
+    /// The number that this has to be.
+    var number: JSONNumber {
+        get throws {
+            guard case .number(let value) = self else { return try #require(nil) }
+            return value
+        }
+    }
+
+    /// The elements of the array that this has to be.
+    var elements: [JSONValue] {
+        get throws {
+            guard case .array(let value) = self else { return try #require(nil) }
+            return value
+        }
+    }
+}
+
 @Suite struct JSONValueTests {
-    func number(_ text: String) throws -> JSONNumber {
-        let value = try JSONReader.read(Array(text.utf8), maximumDepth: 1)
-        return try #require(value.numberValue)
+    private func number(_ text: String) throws -> JSONNumber {
+        try JSONReader.read(Array(text.utf8), maximumDepth: 1).number
     }
 
     @Test(arguments: [
@@ -49,19 +66,14 @@ import Testing
     @Test func `kinds are named in words`() throws {
         let value = try JSONReader.read(Array(#"[null,true,1,"",[],{}]"#.utf8), maximumDepth: 2)
         #expect(
-            value.arrayValue?.map(\.kind) == [
+            try value.elements.map(\.kind) == [
                 "null", "a boolean", "a number", "a string", "an array", "an object",
             ])
     }
 
-    @Test func `an accessor of another kind is nil`() {
-        let value = JSONValue.string("1")
-        #expect(value.stringValue == "1")
-        #expect(value.numberValue == nil)
-        #expect(value.boolValue == nil)
-        #expect(value.arrayValue == nil)
-        #expect(value.objectValue == nil)
-        #expect(!value.isNull)
+    @Test func `what is no object has no members`() {
+        #expect(JSONValue.string("1").objectValue == nil)
+        #expect(JSONValue.array([]).objectValue == nil)
     }
 
     @Test func `objects are equal whatever their order`() throws {
@@ -78,7 +90,7 @@ import Testing
     @Test func `a member is found by its name`() throws {
         let value = try JSONReader.read(Array(#"{"a":1,"b":2}"#.utf8), maximumDepth: 1)
         let object = try #require(value.objectValue)
-        #expect(object["b"]?.numberValue?.int == 2)
+        #expect(try object["b"]?.number.int == 2)
         #expect(object["c"] == nil)
     }
 }

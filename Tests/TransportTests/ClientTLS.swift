@@ -92,15 +92,6 @@ final class ClientTLS: @unchecked Sendable {
         return String(decoding: name.prefix(Int(length)).map(UInt8.init), as: UTF8.self)
     }
 
-    /// What ALPN chose.
-    var agreed: String {
-        var name: UnsafePointer<UInt8>?
-        var length: UInt32 = 0
-        SSL_get0_alpn_selected(ssl, &name, &length)
-        return String(
-            decoding: UnsafeBufferPointer(start: name, count: Int(length)), as: UTF8.self)
-    }
-
     /// What came over the socket so far.
     var receivedBytes: Int { Int(BIO_number_read(SSL_get_rbio(ssl))) }
 

@@ -29,11 +29,6 @@ extension HTTP2Session {
                 pointer, stream.id, Unmanaged.passUnretained(stream).toOpaque()))
     }
 
-    func detach(_ stream: HTTP2Stream) {
-        // The stream may be gone already.
-        _ = nghttp2_session_set_stream_user_data(pointer, stream.id, nil)
-    }
-
     /// The stream of this number that is attached.
     func stream(_ id: Int32) -> HTTP2Stream? {
         nghttp2_session_get_stream_user_data(pointer, id).map {
