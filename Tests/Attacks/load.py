@@ -18,6 +18,7 @@ from crowd import Crowd  # noqa: E402
 from harness import Service, upload_bytes  # noqa: E402
 from http1_crowds import upload  # noqa: E402
 from models import encode, tensor  # noqa: E402
+from repeated import Repeated  # noqa: E402
 from watch import FOLDER, Probe, Watch  # noqa: E402
 
 IDLE_BYTES = {"1": 4096, "2": 16384}
@@ -94,7 +95,7 @@ def large_uploads(service, count, size):
     """The statuses of `count` uploads of `size` bytes at once to four sessions, and the bytes of
     memory beyond the sessions' own files."""
     body = encode({"w": tensor(np.zeros(size // 4, np.float32))})
-    statuses, most, done = [], 0, threading.Event()
+    statuses, most = [], 0
 
     def send(session):
         with service.raw() as raw:
@@ -106,21 +107,18 @@ def large_uploads(service, count, size):
 
     def look():
         nonlocal most
-        while not done.wait(0.2):
-            most = max(most, service.memory() - service.runtime_bytes())
+        most = max(most, service.memory() - service.runtime_bytes())
 
     with service.client() as client:
         made = [client.session(UNIFORM, f"large{number}") for number in range(4)]
         before = service.memory() - service.runtime_bytes()
         threads = [threading.Thread(target=send, args=(made[number % 4],))
                    for number in range(count)]
-        watcher = threading.Thread(target=look)
-        for thread in (watcher, *threads):
-            thread.start()
-        for thread in threads:
-            thread.join()
-        done.set()
-        watcher.join()
+        with Repeated(look, seconds=0.2):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
         folded = sum(session.state()["revision"] for session in made)
         for session in made:
             client.request("DELETE", session.path)

@@ -5,7 +5,8 @@ import os
 import pathlib
 import subprocess
 import sys
-import threading
+
+from repeated import Repeated
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 TICK = os.sysconf("SC_CLK_TCK")
@@ -38,32 +39,23 @@ class Probe:
         return self.milliseconds[int(0.99 * (len(self.milliseconds) - 1))]
 
 
-class Watch:
+class Watch(Repeated):
     """Looks at a service's process while something happens to it."""
 
-    PERIOD = 0.2
-
     def __init__(self, service):
+        super().__init__(self._look, seconds=0.2)
         self.service = service
         self.memory_before = self.most_memory = service.memory("Pss_Anon")
         self.descriptors_before = self.most_descriptors = service.descriptors()
         self.processor_before = self._processor()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
 
     def __exit__(self, *_):
-        self._done.set()
-        self._thread.join()
+        super().__exit__()
         self.processor = self._processor() - self.processor_before
 
-    def _run(self):
-        while not self._done.wait(self.PERIOD):
-            self.most_memory = max(self.most_memory, self.service.memory("Pss_Anon"))
-            self.most_descriptors = max(self.most_descriptors, self.service.descriptors())
+    def _look(self):
+        self.most_memory = max(self.most_memory, self.service.memory("Pss_Anon"))
+        self.most_descriptors = max(self.most_descriptors, self.service.descriptors())
 
     def _processor(self):
         """Seconds of processor time that the service has used."""

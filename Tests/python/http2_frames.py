@@ -129,6 +129,13 @@ class Peer:
             frames = [bytes([byte]) for byte in whole[:400]] + [whole[400:]]
         self.send(*([whole] if cut == "whole" else frames))
 
+    def undergo(self, frames, look, cut):
+        """A case: what `frames` makes is sent after both prefaces, `look` judges what comes."""
+        with self:
+            self.start()
+            self.send_cut(cut, frames(self))
+            look(self)
+
     def frame(self):
         """The next frame; EOFError when the other side has ended."""
         head = self._take(9)

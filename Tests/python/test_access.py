@@ -16,7 +16,7 @@ import threading
 import numpy as np
 import pytest
 
-from harness import BINARY, HTTP2, PATIENCE, eventually, upload_to
+from harness import BINARY, PATIENCE, eventually, upload_to
 from home import Home
 from models import encode
 from tokens import TokenFile, bearer

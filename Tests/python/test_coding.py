@@ -14,8 +14,9 @@ import pytest
 import coded
 import oracle
 from harness import HTTP2, UNTOLD, Request, upload_to
-from models import assert_same, decode, encode, file_of, tensor
+from models import assert_same, decode, encode, file_of
 from ordinary import ORDINARY, TRIPLED, UNIFORM, averaged
+from repeated import Repeated
 
 SMALL = encode({"w": np.array([1.5, -2, 3], np.float32), "n": np.array([7])})
 EMA = {"rule": {"name": "ema", "decay": 0.5}}
@@ -268,20 +269,11 @@ def test_a_bomb_is_refused_while_it_is_decoded(start_service, what):
             "settings": ("/v1/sessions/bomb", "PUT", (413,)),
         }.get(what, (f"{session.path}/parameters", "POST", (400, 413, 415, 422)))
         highest = [service.memory()]
-        before, done = highest[0], threading.Event()
-
-        def watch():
-            while not done.is_set():
-                highest.append(service.memory())
-
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        started = time.monotonic()
-        answer = client.request(method, target, bomb, {"Content-Encoding": "gzip"})
-        taken = time.monotonic() - started
-        done.set()
-        watcher.join()
-        grown = max(highest) - before
+        with Repeated(lambda: highest.append(service.memory())):
+            started = time.monotonic()
+            answer = client.request(method, target, bomb, {"Content-Encoding": "gzip"})
+            taken = time.monotonic() - started
+        grown = max(highest) - highest[0]
         print(f"\n{what}: {len(bomb)} bytes for {size}, {answer.status} after {taken * 1000:.0f} ms, "
               f"{grown / 2**20:.1f} MiB more")
         assert answer.status in statuses, answer

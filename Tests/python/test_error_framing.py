@@ -6,6 +6,7 @@ import pytest
 from fixed import GOOD
 from harness import SAFETENSORS, UNTOLD, Request, request_bytes, upload_to
 from models import encode
+from named import named
 
 
 
@@ -65,8 +66,7 @@ FRAMING = [
 
 
 @pytest.mark.http1_only("the framing of requests")
-@pytest.mark.parametrize("data,status,name", [each[1:] for each in FRAMING],
-                         ids=[each[0] for each in FRAMING])
+@named("data,status,name", FRAMING)
 def test_a_framing_error_ends_the_connection_after_one_answer(fixed, service, data, status, name):
     data = data.replace(b"{s}", fixed.path.encode())
     with service.raw() as raw:
@@ -132,8 +132,7 @@ PRECEDENCE = [
 ]
 
 
-@pytest.mark.parametrize("target,fields,length,status,name", [each[1:] for each in PRECEDENCE],
-                         ids=[each[0] for each in PRECEDENCE])
+@named("target,fields,length,status,name", PRECEDENCE)
 def test_precedence(fixed, service, target, fields, length, status, name):
     method, path = target.format(s=fixed.path).split(" ")
     with service.wire() as wire:

@@ -9,6 +9,7 @@ import pytest
 from fixed import GOOD, MODEL
 from harness import SAFETENSORS
 from models import encode, file_of
+from named import named
 
 
 
@@ -63,8 +64,7 @@ STATUS = {"malformed-model": 400, "unsupported-format": 415, "layout-mismatch": 
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
-@pytest.mark.parametrize("body,name", [each[1:] for each in BAD_MODELS],
-                         ids=[each[0] for each in BAD_MODELS])
+@named("body,name", BAD_MODELS)
 def test_a_bad_model_leaves_no_trace(fixed, client, body, name, chunked):
     sent = (body[at:at + 7] for at in range(0, len(body), 7)) if chunked else body
     answer = client.request("POST", f"{fixed.path}/parameters", sent,
@@ -72,11 +72,7 @@ def test_a_bad_model_leaves_no_trace(fixed, client, body, name, chunked):
     answer.problem(STATUS[name], name)
 
 
-UNREADABLE = [each for each in BAD_MODELS if STATUS[each[2]] != 422]
-
-
-@pytest.mark.parametrize("body", [each[1] for each in UNREADABLE],
-                         ids=[each[0] for each in UNREADABLE])
+@named("body", [each[:2] for each in BAD_MODELS if STATUS[each[2]] != 422])
 def test_a_first_model_is_checked_as_well(fixed, client, body):
     with client.session({"strategy": "polynomial_decay"}) as session:
         assert session.upload(body).status in (400, 415)

@@ -6,6 +6,7 @@ import select
 import pytest
 
 from harness import Request
+from named import named
 
 pytestmark = pytest.mark.once("HTTP/1.1, byte by byte")
 
@@ -79,7 +80,7 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize("data,status", [each[1:] for each in GOOD], ids=[each[0] for each in GOOD])
+@named("data,status", GOOD)
 @pytest.mark.parametrize("cut", ["whole", "bytes"])
 def test_a_request_in_order_is_answered_and_the_connection_kept(service, data, status, cut):
     with service.raw() as raw:
@@ -182,7 +183,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("data,statuses", [each[1:] for each in BAD], ids=[each[0] for each in BAD])
+@named("data,statuses", BAD)
 def test_a_wrong_request_is_the_last_one(service, data, statuses):
     with service.raw() as raw:
         raw.send(data + MARKER)

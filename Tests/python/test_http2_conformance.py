@@ -10,6 +10,7 @@ import pytest
 import certificates
 from harness import Service
 from http2_frames import *
+from named import named
 from wire import PATIENCE
 
 pytestmark = pytest.mark.once("frames of HTTP/2, whatever the others speak")
@@ -334,17 +335,12 @@ CASES = [*IDLE, *HALF_CLOSED, *RESET, *FRAMES, *BY_TYPE, *SETTINGS_FRAMES, *WIND
 
 
 @pytest.mark.parametrize("cut", ["whole", "frames", "bytes"])
-@pytest.mark.parametrize("frames,look", [each[1:] for each in CASES],
-                         ids=[each[0] for each in CASES])
+@named("frames,look", CASES)
 def test_frames(http2, frames, look, cut):
-    with http2() as peer:
-        peer.start()
-        peer.send_cut(cut, frames(peer))
-        look(peer)
+    http2().undergo(frames, look, cut)
 
 
-@pytest.mark.parametrize("frames,look", [each[1:] for each in CLOSED],
-                         ids=[each[0] for each in CLOSED])
+@named("frames,look", CLOSED)
 def test_frames_after_the_answer(http2, frames, look):
     with http2() as peer:
         peer.start()
@@ -372,13 +368,9 @@ def over_tls(service):
 
 
 @pytest.mark.parametrize("cut", ["whole", "frames", "bytes"])
-@pytest.mark.parametrize("frames,look", [each[1:] for each in OVER_TLS],
-                         ids=[each[0] for each in OVER_TLS])
+@named("frames,look", OVER_TLS)
 def test_frames_over_tls(tls_service, frames, look, cut):
-    with over_tls(tls_service) as peer:
-        peer.start()
-        peer.send_cut(cut, frames(peer))
-        look(peer)
+    over_tls(tls_service).undergo(frames, look, cut)
 
 
 @pytest.mark.parametrize("said", [b"INVALID PREFACE OF CONNECTION\r\n\r\n", PREFACE[:10] + b"x",

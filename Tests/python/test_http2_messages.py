@@ -5,6 +5,7 @@ from hpack.huffman import HuffmanEncoder
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 
 from http2_frames import *
+from named import named
 
 pytestmark = pytest.mark.once("frames of HTTP/2, whatever the others speak")
 
@@ -246,13 +247,9 @@ CASES = [*EXCHANGES, *LENGTHS, *NAMES, *VALUES, *CONNECTION_FIELDS,
 
 
 @pytest.mark.parametrize("cut", ["whole", "frames", "bytes"])
-@pytest.mark.parametrize("frames,look", [each[1:] for each in CASES],
-                         ids=[each[0] for each in CASES])
+@named("frames,look", CASES)
 def test_requests(http2, frames, look, cut):
-    with http2() as peer:
-        peer.start()
-        peer.send_cut(cut, frames(peer))
-        look(peer)
+    http2().undergo(frames, look, cut)
 
 
 def test_a_malformed_request_leaves_the_connections_tables_in_step(http2):

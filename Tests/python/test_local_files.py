@@ -2,12 +2,12 @@
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import pathlib
 import socket
 import stat
-import threading
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ import pytest
 import oracle
 from harness import Request, Service, Wire, eventually, request_bytes, upload_bytes, upload_to
 from models import assert_same, encode, tensor
+from repeated import Repeated
 
 REFERENCE = "application/vnd.polyak.local-file+json"
 SETTINGS = {"averages": {"main": {"rule": {"name": "ema", "decay": 0.75}},
@@ -375,25 +376,15 @@ def test_other_hosts_may_not_name_files(start_service, tmp_path):
 
 # What trainers do meanwhile
 
-@contextlib.contextmanager
 def disturbing(number, content):
     """Shortens the file and writes it again, over and over."""
-    over = threading.Event()
+    sizes = itertools.count(step=99_991)
 
-    def run():
-        size = 0
-        while not over.is_set():
-            os.ftruncate(number, size % len(content))
-            rewrite(number, content)
-            size += 99_991
+    def disturb():
+        os.ftruncate(number, next(sizes) % len(content))
+        rewrite(number, content)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return Repeated(disturb)
 
 
 @pytest.mark.parametrize("kind", ["path", "memfd"])

@@ -10,6 +10,7 @@ import pytest
 import oracle
 from harness import Request, eventually, upload_to
 from models import assert_same, decode, encode, tensor
+from repeated import Repeated
 
 # More than the socket buffers of both sides take, so that a stalled reader stalls the service.
 ELEMENTS = 5_000_000
@@ -73,25 +74,12 @@ class Reader:
         self.wire.close()
 
 
-class Files:
+class Files(Repeated):
     """Looks all the time at the slot files in a runtime directory."""
 
     def __init__(self, service):
+        super().__init__(self.look, seconds=0.001)
         self.service, self.most, self.most_bytes = service, {}, 0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._done.set()
-        self._thread.join()
-
-    def _run(self):
-        while not self._done.wait(0.001):
-            self.look()
 
     def look(self):
         """{average: its slot files now}."""
