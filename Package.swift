@@ -13,7 +13,8 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+    .testTarget(
+        name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: strict)
 }
 
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -76,6 +77,7 @@ let package = Package(
         .executableTarget(
             name: "polyak-bench", dependencies: ["CBench", "COpenSSL", arguments],
             swiftSettings: strict),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         tests("StrictJSONTests", ["StrictJSON"]),
         tests("TensorsTests", ["Tensors"]),
         tests("TensorFormatsTests", ["TensorFormats", "Tensors", "StrictJSON"]),

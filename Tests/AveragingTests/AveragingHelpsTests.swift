@@ -1,4 +1,5 @@
 import Averaging
+import TestSupport
 import Testing
 
 /// The mean of independent repetitions and its standard error.
@@ -18,7 +19,7 @@ private func meanAndError(_ values: [Double]) -> (mean: Double, error: Double) {
     @Test func `averaging helps as much as theory says`() {
         let repetitions = 400
         let steps = 10_000
-        var random = SeededGenerator(seed: 20)
+        var random = SplitMix(seed: 20)
         var iterate = [Double](repeating: 0, count: repetitions)
         let rules: [(rule: Rule, expected: Double)] = [
             (.latest, 0.1 / 1.9), (.uniform, 1e-4), (.polynomialDecay(eta: 0), 1e-4),
@@ -53,7 +54,7 @@ private func meanAndError(_ values: [Double]) -> (mean: Double, error: Double) {
         steps: Int, full: Double, suffix: Double, eta3: Double
     ) {
         let repetitions = 200
-        var random = SeededGenerator(seed: 30)
+        var random = SplitMix(seed: 30)
         var iterate = (0..<repetitions).map { _ in 2 * random.unit() - 1 }
         let trigger = Trigger.alphaSuffix(epochs: 10, alpha: 0.5)
         var state = TriggerState(trigger)

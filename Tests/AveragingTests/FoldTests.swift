@@ -1,5 +1,6 @@
 import Averaging
 import Tensors
+import TestSupport
 import Testing
 
 private let floatTypes: [ElementType] = [.f64, .f32, .f16, .bf16]
@@ -18,7 +19,7 @@ private struct Fold {
 
     init(
         _ sourceType: ElementType, _ accumulator: ElementType, count: Int, offset: Int,
-        step: FoldStep, wild: Bool, random: inout SeededGenerator
+        step: FoldStep, wild: Bool, random: inout SplitMix
     ) {
         self.sourceType = sourceType
         self.accumulator = accumulator
@@ -65,7 +66,7 @@ private struct Fold {
 /// A random element's bytes. Wild ones are any bit pattern, often a special one; tame ones are
 /// finite and small enough for every result to be finite.
 private func element(
-    _ type: ElementType, wild: Bool, random: inout SeededGenerator
+    _ type: ElementType, wild: Bool, random: inout SplitMix
 ) -> [UInt8] {
     let value = Float(random.unit() * 4 - 2)
     let least = Double.leastNonzeroMagnitude
@@ -140,7 +141,7 @@ private func expectAgreement(_ fold: Fold) {
     func `every variant gives the reference's bits`(
         sourceType: ElementType, accumulator: ElementType
     ) {
-        var random = SeededGenerator(seed: 1)
+        var random = SplitMix(seed: 1)
         for count in 0...100 {
             for offset in 0..<16 {
                 let steps: [FoldStep] = [.copy, .fold(alpha: 1 / 3), .fold(alpha: random.unit())]

@@ -1,26 +1,25 @@
 import Foundation
+import TestSupport
 
 /// The command as a process with folders of its own, listening on a Unix socket.
 final class RunningCommand {
-    let folder: String
+    private let folder: TemporaryDirectory
     let process = Process()
     /// What standard error has given so far.
     private(set) var said = ""
     private let errors = Pipe()
 
-    var socketPath: String { folder + "/socket" }
+    var socketPath: String { folder("socket") }
 
     /// Starts the product that was built beside the tests.
     init(_ arguments: [String], environment: [String: String] = [:]) throws {
-        folder = FileManager.default.temporaryDirectory.appending(path: "polyak-\(UUID())").path
-        try FileManager.default.createDirectory(
-            atPath: folder, withIntermediateDirectories: true)
+        folder = try TemporaryDirectory()
         let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         process.executableURL = URL(fileURLWithPath: tests).deletingLastPathComponent()
             .appending(path: "polyak")
-        process.arguments = arguments.map { $0.replacing("FOLDER", with: folder) }
-        process.environment = ["HOME": folder].merging(environment) { $1 }
-            .mapValues { $0.replacing("FOLDER", with: folder) }
+        process.arguments = arguments.map { $0.replacing("FOLDER", with: folder.path) }
+        process.environment = ["HOME": folder.path].merging(environment) { $1 }
+            .mapValues { $0.replacing("FOLDER", with: folder.path) }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
         process.standardError = errors
@@ -57,7 +56,6 @@ final class RunningCommand {
     func end() -> Int32 {
         said += String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
-        try? FileManager.default.removeItem(atPath: folder)
         let status = process.terminationStatus
         return process.terminationReason == .exit ? status : -status
     }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import polyak
@@ -47,39 +48,36 @@ import Testing
     }
 
     @Test func `directories are made for their owner alone`() throws {
-        try withDirectory { base in
-            try directories(base + "/r/s", base + "/d").create()
-            for path in ["/r", "/r/s", "/d"] {
-                var found = stat()
-                #expect(lstat(base + path, &found) == 0)
-                #expect(found.st_mode & 0o7777 == 0o700)
-            }
-            // What is there already is taken.
-            try directories(base + "/r/s", base + "/d").create()
+        let base = try TemporaryDirectory()
+        try directories(base("r/s"), base("d")).create()
+        for name in ["r", "r/s", "d"] {
+            var found = stat()
+            #expect(lstat(base(name), &found) == 0)
+            #expect(found.st_mode & 0o7777 == 0o700)
         }
+        // What is there already is taken.
+        try directories(base("r/s"), base("d")).create()
     }
 
     @Test func `a link, a file, and a directory open to all are refused`() throws {
-        try withDirectory { base in
-            try FileManager.default.createSymbolicLink(
-                atPath: base + "/link", withDestinationPath: base)
-            try Data().write(to: URL(fileURLWithPath: base + "/file"))
-            #expect(mkdir(base + "/open", 0o700) == 0 && chmod(base + "/open", 0o777) == 0)
-            #expect(throws: DirectoryError.link(path: base + "/link")) {
-                try directories(base + "/link", base).create()
-            }
-            #expect(throws: DirectoryError.notDirectory(path: base + "/file")) {
-                try directories(base, base + "/file").create()
-            }
-            #expect(throws: DirectoryError.writableByAll(path: base + "/open")) {
-                try directories(base + "/open", base).create()
-            }
-            #expect(
-                throws: DirectoryError.cannotCreate(
-                    path: base + "/file/x", reason: "Not a directory")
-            ) {
-                try directories(base + "/file/x", base).create()
-            }
+        let base = try TemporaryDirectory()
+        try FileManager.default.createSymbolicLink(
+            atPath: base("link"), withDestinationPath: base.path)
+        try Data().write(to: URL(fileURLWithPath: base("file")))
+        #expect(mkdir(base("open"), 0o700) == 0 && chmod(base("open"), 0o777) == 0)
+        #expect(throws: DirectoryError.link(path: base("link"))) {
+            try directories(base("link"), base.path).create()
+        }
+        #expect(throws: DirectoryError.notDirectory(path: base("file"))) {
+            try directories(base.path, base("file")).create()
+        }
+        #expect(throws: DirectoryError.writableByAll(path: base("open"))) {
+            try directories(base("open"), base.path).create()
+        }
+        #expect(
+            throws: DirectoryError.cannotCreate(path: base("file/x"), reason: "Not a directory")
+        ) {
+            try directories(base("file/x"), base.path).create()
         }
     }
 
@@ -89,13 +87,4 @@ import Testing
         settings.dataDirectory = data
         return try ServiceDirectories(settings, environment: [:])
     }
-}
-
-/// Runs `body` with an empty directory, which is removed afterwards.
-func withDirectory(_ body: (String) throws -> Void) throws {
-    let url = FileManager.default.temporaryDirectory.appending(path: "polyak-\(UUID())")
-    try FileManager.default.createDirectory(
-        at: url, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    defer { try? FileManager.default.removeItem(at: url) }
-    try body(url.path)
 }

@@ -1,13 +1,14 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import polyak
 
 @Suite struct ServiceManagerTests {
     @Test func `states go as datagrams to the named socket`() throws {
-        try withDirectory { base in
-            try expectStates(at: base + "/notify", bindTo: Array((base + "/notify").utf8))
-        }
+        let directory = try TemporaryDirectory()
+        let path = directory("notify")
+        try expectStates(at: path, bindTo: Array(path.utf8))
     }
 
     @Test func `an at sign names an abstract socket`() throws {

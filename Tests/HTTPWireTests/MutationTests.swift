@@ -1,19 +1,7 @@
 import HTTPWire
 import ServiceLimits
+import TestSupport
 import Testing
-
-/// SplitMix64, so that a failure can be repeated.
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}
 
 private let seeds = [
     "POST /v1/a?b=c HTTP/1.1\r\nHost: a:80\r\nContent-Length: 5\r\nX: y\r\n\r\nhello",
@@ -43,7 +31,7 @@ private let interesting: [UInt8] =
             + [String(describing: sink.bytes)]
     }
 
-    private func mutate(_ bytes: inout [UInt8], _ generator: inout SeededGenerator) {
+    private func mutate(_ bytes: inout [UInt8], _ generator: inout SplitMix) {
         let position = Int.random(in: 0..<bytes.count, using: &generator)
         switch Int.random(in: 0..<5, using: &generator) {
         case 0: bytes.remove(at: position)
@@ -59,7 +47,7 @@ private let interesting: [UInt8] =
     @Test(arguments: 0..<8) func `damaged requests mean the same however they are cut`(
         _ seed: Int
     ) {
-        var generator = SeededGenerator(state: UInt64(seed))
+        var generator = SplitMix(seed: UInt64(seed))
         for _ in 0..<250 {
             var bytes: [UInt8] = []
             for _ in 0..<2 {

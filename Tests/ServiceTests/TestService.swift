@@ -3,28 +3,24 @@ import HTTPWire
 import Logging
 import Service
 import ServiceLimits
+import TestSupport
 import Testing
 
 /// A service with directories of its own, which go with it.
 final class TestService {
     let service: PolyakService
-    private let directory: String
+    private let directory: TemporaryDirectory
 
     /// - Parameter access: the text of a token file.
     init(_ limits: Limits = Limits(), access: String? = nil) throws {
-        let parent = FileManager.default.temporaryDirectory.path
-        var template = Array("\(parent)/polyak-service-XXXXXX".utf8CString)
-        directory = try #require(mkdtemp(&template).map { String(cString: $0) })
+        directory = try TemporaryDirectory()
         service = try PolyakService(
-            limits: limits, dataDirectory: directory + "/data",
-            runtimeDirectory: directory + "/run",
+            limits: limits, dataDirectory: directory("data"), runtimeDirectory: directory("run"),
             access: try access.map {
                 AccessControl(try AccessList(parsing: $0, maximumCount: limits.identities))
             },
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
-
-    deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     /// One whole request and its answer.
     ///

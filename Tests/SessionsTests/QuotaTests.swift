@@ -1,6 +1,6 @@
 import Foundation
-import Logging
 import ServiceLimits
+import TestSupport
 import Testing
 
 @testable import Sessions
@@ -80,16 +80,11 @@ import Testing
 
     @Test func modelsOfBeforeARestartCountEvenBeyondWhatIsAllowedNow() throws {
         let need = try fileBytes()
-        let folder = FileManager.default.temporaryDirectory.appending(path: "polyak-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-        defer { try? FileManager.default.removeItem(at: folder) }
+        let directory = try TemporaryDirectory()
         func withStore(_ allowed: Int, _ work: (SessionStore) throws -> Void) throws {
             var limits = Limits()
             limits.allSessionBytes = allowed
-            let store = try SessionStore(
-                limits: limits, dataDirectory: folder.path + "/data",
-                runtimeDirectory: folder.path + "/run",
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            let store = try SessionStore.open(in: directory, limits)
             try work(store)
             store.close()
         }
@@ -152,15 +147,8 @@ import Testing
         var limits = Limits()
         limits.sessionsPerIdentity = 2
         limits.sessions = 6
-        let folder = FileManager.default.temporaryDirectory.appending(path: "polyak-\(UUID())")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        func start() throws -> SessionStore {
-            try SessionStore(
-                limits: limits, dataDirectory: folder.path + "/data",
-                runtimeDirectory: folder.path + "/run",
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        }
+        let directory = try TemporaryDirectory()
+        func start() throws -> SessionStore { try .open(in: directory, limits) }
         func create(_ name: String, _ owner: String?, in store: SessionStore) throws -> Bool {
             let settings = try SessionSettings(
                 json(#"{"rule":{"name":"ema"}}"#), maximumAverages: 1)
@@ -195,7 +183,7 @@ import Testing
             #expect(try !create("n3", nil, in: store), "all in all there are too many")
             store.close()
         }
-        try FileManager.default.removeItem(atPath: folder.path + "/run")
+        try FileManager.default.removeItem(atPath: directory("run"))
         let store = try start()
         #expect(try !create("b3", "bob", in: store), "nor without the runtime directory")
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Sessions
@@ -8,24 +9,16 @@ import Testing
 @Suite struct SlotRoomTests {
     /// The slots of one average in a directory of their own.
     final class Average {
-        let directory: String
+        let directory: TemporaryDirectory
         var set = SlotSet()
 
-        init() throws {
-            directory =
-                FileManager.default.temporaryDirectory
-                .appendingPathComponent("polyak-slots-" + UUID().uuidString).path
-            try FileManager.default.createDirectory(
-                atPath: directory, withIntermediateDirectories: false)
-        }
-
-        deinit { try? FileManager.default.removeItem(atPath: directory) }
+        init() throws { directory = try TemporaryDirectory() }
 
         /// Makes the slot that there is room for, as an upload does.
         func slot(in room: SlotSet.Room) throws -> Slot {
             if let spare = room.spare { return spare }
             room.replaced?.discard()
-            let path = Slot.path(in: directory, average: "a", number: room.number)
+            let path = Slot.path(in: directory.path, average: "a", number: room.number)
             return try Slot(creating: path, number: room.number, byteCount: 4096)
         }
 
@@ -49,7 +42,7 @@ import Testing
         }
 
         var fileCount: Int {
-            (try? FileManager.default.contentsOfDirectory(atPath: directory).count) ?? -1
+            (try? FileManager.default.contentsOfDirectory(atPath: directory.path).count) ?? -1
         }
 
         func exists(_ slot: Slot) -> Bool { access(slot.path, F_OK) == 0 }
@@ -207,7 +200,7 @@ import Testing
     /// Readers and uploads in any order: no more files than allowed, no slot written that somebody
     /// may refer to, none gone that somebody still sends.
     @Test(arguments: 0..<20) func `whatever readers do the bound holds`(_ seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         let bound = Int.random(in: 0...3, using: &random)
         var pins: [(pin: SlotPin, isSent: Bool)] = []
         var lost: Set<Int> = []
@@ -253,18 +246,5 @@ import Testing
         average.discardSurplus()
         average.discardSurplus()
         #expect(average.fileCount == 2)
-    }
-
-    /// SplitMix64 (Steele, Lea, Flood 2014): a seeded source, so that failures repeat.
-    private struct SplitMix: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
-        }
     }
 }

@@ -2,6 +2,7 @@ import Glibc
 import ServiceLimits
 import TensorFormats
 import Tensors
+import TestSupport
 import Testing
 
 @testable import Sessions
@@ -52,12 +53,12 @@ import Testing
 }
 
 @Suite struct SlotTests {
-    private let directory: TestSessions
+    private let sessions: TestSessions
 
-    init() throws { directory = try TestSessions() }
+    init() throws { sessions = try TestSessions() }
 
     @Test func memoryIsTakenOnlyAsItIsReserved() throws {
-        let path = Slot.path(in: directory.directory, average: "b", number: 0)
+        let path = Slot.path(in: sessions.directory.path, average: "b", number: 0)
         let size = 10 << 20
         let slot = try Slot(creating: path, number: 0, byteCount: size)
         #expect(slot.reservedByteCount == 0)

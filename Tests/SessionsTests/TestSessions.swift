@@ -5,26 +5,29 @@ import ServiceLimits
 import Storage
 import StrictJSON
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Sessions
 
+extension SessionStore {
+    /// The store whose data and runtime directories are in `directory`.
+    static func open(in directory: TemporaryDirectory, _ limits: Limits) throws -> SessionStore {
+        try SessionStore(
+            limits: limits, dataDirectory: directory("data"), runtimeDirectory: directory("run"),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+}
+
 /// A session store with directories of its own, which go with it.
 final class TestSessions {
     let store: SessionStore
-    let directory: String
+    let directory: TemporaryDirectory
 
     init(_ limits: Limits = Limits()) throws {
-        let parent = FileManager.default.temporaryDirectory.path
-        var template = Array("\(parent)/polyak-sessions-XXXXXX".utf8CString)
-        directory = try #require(mkdtemp(&template).map { String(cString: $0) })
-        store = try SessionStore(
-            limits: limits, dataDirectory: directory + "/data",
-            runtimeDirectory: directory + "/run",
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        directory = try TemporaryDirectory()
+        store = try .open(in: directory, limits)
     }
-
-    deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     /// Creates a session; `settings` is JSON.
     func create(

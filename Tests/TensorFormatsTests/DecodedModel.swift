@@ -57,16 +57,3 @@ func body(_ json: [UInt8], data byteCount: Int) -> [UInt8] {
 func body(_ json: String, data byteCount: Int) -> [UInt8] {
     body(Array(json.utf8), data: byteCount)
 }
-
-/// A repeatable source of numbers (SplitMix64), so that a failure can be seen again.
-struct Numbers: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}

@@ -1,5 +1,6 @@
 import TensorFormats
 import Tensors
+import TestSupport
 import Testing
 
 /// Damaged bodies are refused, or read as what they then say: never a crash, never a hole.
@@ -34,7 +35,7 @@ import Testing
 
     @Test func `bytes of the header removed, doubled and swapped at random`() {
         let fixture = SafetensorsFixtures.mixed
-        var numbers = Numbers(state: 20_240_229)
+        var numbers = SplitMix(seed: 20_240_229)
         for _ in 0..<5_000 {
             var json = Array(fixture[8..<(fixture.count - 86)])
             for _ in 0..<Int.random(in: 1...3, using: &numbers) {
@@ -56,7 +57,7 @@ import Testing
     }
 
     @Test func `random bytes are refused`() {
-        var numbers = Numbers(state: 7)
+        var numbers = SplitMix(seed: 7)
         for _ in 0..<2_000 {
             let count = Int.random(in: 0...200, using: &numbers)
             let noise = (0..<count).map { _ in UInt8.random(in: 0...255, using: &numbers) }

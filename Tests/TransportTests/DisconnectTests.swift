@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import HTTPWire
 import ServiceLimits
+import TestSupport
 import Testing
 import Transport
 
@@ -20,7 +21,7 @@ import Transport
                 return engine
             }
         ) { server throws in
-            var random = SplitMix(state: 11)
+            var random = SplitMix(seed: 11)
             for _ in 0..<100 {
                 let client = try server.connect()
                 let sent = Int.random(in: 0...100_000, using: &random)

@@ -3,6 +3,7 @@ import Foundation
 import HTTPWire
 import ServiceLimits
 import Synchronization
+import TestSupport
 import Testing
 import Transport
 
@@ -24,7 +25,7 @@ import Transport
     final class Counter: BodySink {
         private let exchange: any Exchange
         private var count = 0
-        private var random = SplitMix(state: 3)
+        private var random = SplitMix(seed: 3)
 
         init(_ exchange: any Exchange) { self.exchange = exchange }
 

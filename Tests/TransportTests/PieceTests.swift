@@ -2,6 +2,7 @@ import Dispatch
 import Glibc
 import HTTPWire
 import ServiceLimits
+import TestSupport
 import Testing
 import Transport
 
@@ -14,7 +15,7 @@ import Transport
         let box = mapping.map { UnsafeRawPointerBox($0) }
         var pieces: [OutputPiece] = []
         var bytes: [UInt8] = []
-        var random = SplitMix(state: 5)
+        var random = SplitMix(seed: 5)
         for round in 0..<300 {
             let head = [UInt8](repeating: UInt8(truncatingIfNeeded: round), count: round % 12)
             pieces.append(.bytes(head))

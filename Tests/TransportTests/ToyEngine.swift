@@ -1,6 +1,7 @@
 import Dispatch
 import HTTPWire
 import Synchronization
+import TestSupport
 
 /// What every toy needs: a queue of output and the engine's book-keeping.
 class ToyEngine: WireEngine {
@@ -65,7 +66,7 @@ final class PausingEngine: ToyEngine, @unchecked Sendable {
     private let gathered: Gathered
 
     init(_ host: any EngineHost, seed: UInt64, gathered: Gathered) {
-        random = SplitMix(state: seed)
+        random = SplitMix(seed: seed)
         self.gathered = gathered
         super.init(host)
     }

@@ -3,6 +3,7 @@ import HTTPWire
 import Logging
 import ServiceLimits
 import Synchronization
+import TestSupport
 import Testing
 import Transport
 
@@ -111,24 +112,11 @@ final class Tally: Sendable {
 
 /// Bytes in which every place differs from its neighbours and from the same place a page on.
 func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
-    var generator = SplitMix(state: seed)
+    var generator = SplitMix(seed: seed)
     var bytes: [UInt8] = []
     bytes.reserveCapacity(count + 8)
     while bytes.count < count {
         withUnsafeBytes(of: generator.next()) { bytes.append(contentsOf: $0) }
     }
     return Array(bytes[..<count])
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): a seeded source, so that failures repeat.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
 }

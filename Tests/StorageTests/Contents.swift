@@ -1,23 +1,6 @@
 import Glibc
 import Testing
 
-import Storage
-
-/// A directory of its own for one test, removed with it.
-final class TemporaryDirectory {
-    let path: String
-
-    /// `parent` chooses the file system.
-    init(in parent: String = "/tmp") throws {
-        var template = Array("\(parent)/polyak-storage-XXXXXX".utf8CString)
-        path = try #require(mkdtemp(&template).map { String(cString: $0) })
-    }
-
-    deinit { try? Directories.removeTree(path) }
-
-    func callAsFunction(_ name: String) -> String { path + "/" + name }
-}
-
 /// The bytes of a file, read past the module under test.
 func contents(_ path: String) throws -> [UInt8] {
     let file = try #require(fopen(path, "r"))

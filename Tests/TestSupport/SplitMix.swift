@@ -1,12 +1,13 @@
-/// SplitMix64 (Steele, Lea & Flood 2014): the same numbers on every machine and in every run.
-struct SeededGenerator: RandomNumberGenerator {
+/// SplitMix64 (Steele, Lea & Flood 2014): the same numbers on every machine and in every run, so
+/// that a failure repeats itself.
+public struct SplitMix: RandomNumberGenerator {
     private var state: UInt64
 
-    init(seed: UInt64) {
+    public init(seed: UInt64) {
         state = seed
     }
 
-    mutating func next() -> UInt64 {
+    public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -15,7 +16,7 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 
     /// Uniform in [0, 1).
-    mutating func unit() -> Double {
+    public mutating func unit() -> Double {
         Double(next() >> 11) * 0x1p-53
     }
 }
