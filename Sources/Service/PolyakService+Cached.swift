@@ -10,7 +10,7 @@ extension PolyakService {
     func putCached(
         in name: String, _ request: Request, _ exchange: any Exchange
     ) throws(Refusal) -> BodyDisposition {
-        let session = try refusing { () throws(SessionError) in try store.session(name) }
+        let session = try refusing(store.session(name))
         try request.checkQuery()
         let trainer = try request.trainer()
         let coding = try contentCoding(request)
@@ -18,10 +18,9 @@ extension PolyakService {
         try checkLength(request, coding, limit: limits.modelBytes, "cached weights")
         try checkRunning()
         let contentType = request.fields.first("content-type") ?? "application/octet-stream"
-        let writer = try refusing { () throws(SessionError) in
-            try session.beginCached(
-                contentType: contentType, identity: request.identity.name)
-        }
+        let writer = try refusing(
+            session.beginCached(
+                contentType: contentType, identity: request.identity.name))
         let sink = CachedSink(writer, limit: limits.modelBytes, exchange: exchange) { writer in
             session.storeCached(writer, for: trainer) { result in
                 switch result {
@@ -40,7 +39,7 @@ extension PolyakService {
     func dropCached(
         in name: String, _ request: Request, _ exchange: any Exchange
     ) throws(Refusal) {
-        let session = try refusing { () throws(SessionError) in try store.session(name) }
+        let session = try refusing(store.session(name))
         try request.checkQuery()
         session.dropCached(of: try request.trainer()) {
             exchange.respond(Response(noContent: $0))
@@ -50,12 +49,10 @@ extension PolyakService {
     func cached(
         in name: String, _ request: Request, _ exchange: any Exchange
     ) throws(Refusal) -> Response {
-        let session = try refusing { () throws(SessionError) in try store.session(name) }
+        let session = try refusing(store.session(name))
         try request.checkQuery()
         let trainer = try request.trainer()
-        let file = try refusing { () throws(SessionError) in
-            try session.cachedFile(of: trainer)
-        }
+        let file = try refusing(session.cachedFile(of: trainer))
         var fields = [("Content-Type", file.contentType), ("Vary", "Accept-Encoding")]
         if let coding = request.requiredCoding {
             fields.append(("Content-Encoding", coding.rawValue))

@@ -57,7 +57,7 @@ extension PolyakService {
         in name: String, _ average: String, _ request: Request, _ exchange: any Exchange,
         choose: @escaping @Sendable (PublishedModel) throws(Refusal) -> ModelRepresentation
     ) throws(Refusal) {
-        let session = try refusing { () throws(SessionError) in try store.session(name) }
+        let session = try refusing(store.session(name))
         let model: PublishedModel
         do { model = try session.model(of: average) } catch {
             // The query's errors come after 404 for the path, but a client that mistypes a
@@ -73,12 +73,8 @@ extension PolyakService {
         {
             let waiting = LongPoll(exchange) { [self] in
                 do throws(Refusal) {
-                    let session = try refusing { () throws(SessionError) in
-                        try store.session(name)
-                    }
-                    let model = try refusing { () throws(SessionError) in
-                        try session.model(of: average)
-                    }
+                    let session = try refusing(store.session(name))
+                    let model = try refusing(session.model(of: average))
                     let representation = try choose(model).coded(request.requiredCoding)
                     return answer(
                         representation, request.decision(on: representation), request, exchange,
@@ -88,9 +84,7 @@ extension PolyakService {
                 }
             }
             let longest = Int(limits.longPoll.components.seconds)
-            try refusing { () throws(SessionError) in
-                try waiting.begin(session, model, seconds: min(seconds, longest))
-            }
+            try refusing(waiting.begin(session, model, seconds: min(seconds, longest)))
             // A stop wakes those that wait; this one may have begun just after.
             if store.isStopping { waiting.end() }
             return

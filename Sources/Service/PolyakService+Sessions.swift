@@ -35,9 +35,7 @@ extension PolyakService {
         do throws(Refusal) {
             if bytes.isEmpty { throw Refusal(Self.noSettings) }
             let json = try readJSON(bytes)
-            let settings = try refusing { () throws(SessionError) in
-                try SessionSettings(json, maximumAverages: limits.averages)
-            }
+            let settings = try refusing(SessionSettings(json, maximumAverages: limits.averages))
             store.create(name, settings: settings, owner: identity.name) { result in
                 switch result {
                 case .success(.created(let session)):
@@ -83,7 +81,7 @@ extension PolyakService {
     }
 
     func show(_ name: String, _ request: Request) throws(Refusal) -> Response {
-        let session = try refusing { () throws(SessionError) in try store.session(name) }
+        let session = try refusing(store.session(name))
         try request.checkQuery()
         return .json(session.stateJSON())
     }
@@ -100,7 +98,7 @@ extension PolyakService {
     func report(
         to name: String, _ request: Request, _ exchange: any Exchange
     ) throws(Refusal) -> BodyDisposition {
-        let session = try refusing { () throws(SessionError) in try store.session(name) }
+        let session = try refusing(store.session(name))
         try request.checkQuery()
         let coding = try contentCoding(request)
         try checkHasBody(request)
@@ -119,7 +117,7 @@ extension PolyakService {
     ) {
         do throws(Refusal) {
             let json = try readJSON(bytes)
-            let report = try refusing { () throws(SessionError) in try Report(json) }
+            let report = try refusing(Report(json))
             let fingerprint = key.map { _ in
                 RequestFingerprint(
                     head: request.fingerprintHead,

@@ -9,7 +9,7 @@ extension PolyakService {
     func upload(
         to name: String, _ request: Request, _ exchange: any Exchange
     ) throws(Refusal) -> BodyDisposition {
-        let session = try refusing { () throws(SessionError) in try store.session(name) }
+        let session = try refusing(store.session(name))
         let isByReference = request.mediaType == PolyakService.referenceType
         if isByReference { try checkIsLocal(request) }
         try request.checkQuery()

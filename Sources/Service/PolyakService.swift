@@ -107,9 +107,9 @@ struct Refusal: Error {
     }
 }
 
-/// Runs `work` with its session error turned into a refusal.
+/// What `work` gives, its session error turned into a refusal.
 func refusing<Value>(
-    _ work: () throws(SessionError) -> Value
+    _ work: @autoclosure () throws(SessionError) -> Value
 ) throws(Refusal) -> Value {
     do { return try work() } catch { throw Refusal(error) }
 }
