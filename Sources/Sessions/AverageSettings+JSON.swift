@@ -62,10 +62,7 @@ extension AverageSettings {
         case .string("polynomial_decay"):
             (rule, keys) = (.polynomialDecay(eta: try eta(&members)), ["eta"])
         case .string("ema"):
-            let decay = try members.double(
-                "decay", default: 0.999, allowed: "a number from 0 to 1",
-                where: { (0...1).contains($0) })
-            (rule, keys) = (.ema(decay: decay), ["decay"])
+            (rule, keys) = (.ema(decay: try fraction("decay", default: 0.999, &members)), ["decay"])
         case .string("uniform"): (rule, keys) = (.uniform, [])
         case .string("latest"): (rule, keys) = (.latest, [])
         default: throw members.invalid("name", name, rules)
@@ -144,43 +141,32 @@ extension AverageSettings {
         writer.beginObject()
         writer.key("rule")
         writer.beginObject()
-        writer.key("name")
         switch rule {
         case .polynomialDecay(let eta):
-            writer.string("polynomial_decay")
-            writer.key("eta")
-            writer.double(eta)
+            writer.member("name", "polynomial_decay")
+            writer.member("eta", eta)
         case .ema(let decay):
-            writer.string("ema")
-            writer.key("decay")
-            writer.double(decay)
-        case .uniform: writer.string("uniform")
-        case .latest: writer.string("latest")
+            writer.member("name", "ema")
+            writer.member("decay", decay)
+        case .uniform: writer.member("name", "uniform")
+        case .latest: writer.member("name", "latest")
         }
         writer.endObject()
         writer.key("trigger")
         writer.beginObject()
-        writer.key("name")
         switch trigger {
-        case .immediate: writer.string("immediate")
+        case .immediate: writer.member("name", "immediate")
         case .alphaSuffix(let epochs, let alpha):
-            writer.string("alpha_suffix")
-            writer.key("epochs")
-            writer.int(epochs)
-            writer.key("alpha")
-            writer.double(alpha)
+            writer.member("name", "alpha_suffix")
+            writer.member("epochs", epochs)
+            writer.member("alpha", alpha)
         case .nta(let nta):
-            writer.string("nta")
-            writer.key("epochs")
-            writer.int(nta.epochs)
-            writer.key("n")
-            writer.int(nta.n)
-            writer.key("maximize")
-            writer.bool(nta.maximize)
-            writer.key("last_n_trigger")
-            writer.bool(nta.lastN)
-            writer.key("fallback_alpha")
-            writer.double(nta.fallbackAlpha)
+            writer.member("name", "nta")
+            writer.member("epochs", nta.epochs)
+            writer.member("n", nta.n)
+            writer.member("maximize", nta.maximize)
+            writer.member("last_n_trigger", nta.lastN)
+            writer.member("fallback_alpha", nta.fallbackAlpha)
         }
         writer.endObject()
         writer.endObject()

@@ -14,16 +14,14 @@ struct DurableRecord {
         writer.key("averages")
         writer.array(contents.averages.sorted { $0.key < $1.key }) { entry, writer in
             writer.beginObject()
-            writer.key("average")
-            writer.int(entry.key)
+            writer.member("average", entry.key)
             entry.value.file.writeMembers(to: &writer)
             writer.endObject()
         }
         writer.key("cached_files")
         writer.array(contents.cached.sorted { $0.key < $1.key }) { entry, writer in
             writer.beginObject()
-            writer.key("number")
-            writer.int(entry.key)
+            writer.member("number", entry.key)
             entry.value.writeMembers(to: &writer)
             writer.endObject()
         }
@@ -96,10 +94,8 @@ extension RecordError {
 
 extension DurableCopy.File {
     fileprivate func writeMembers(to writer: inout JSONWriter) {
-        writer.key("file")
-        writer.string(name)
-        writer.key("bytes")
-        writer.int(byteCount)
+        writer.member("file", name)
+        writer.member("bytes", byteCount)
         writer.key("crc32c")
         writer.array(checksums) { $1.int(Int($0)) }
     }

@@ -43,11 +43,11 @@ struct RecordObject {
     }
 
     func optionalInt(_ key: String) throws(RecordError) -> Int? {
-        try optional(key) { value throws(RecordError) in try RecordObject.int(value) }
+        try optional(key, RecordObject.int)
     }
 
     func optionalDouble(_ key: String) throws(RecordError) -> Double? {
-        try optional(key) { value throws(RecordError) in try RecordObject.double(value) }
+        try optional(key, RecordObject.double)
     }
 
     static func int(_ json: JSONValue) throws(RecordError) -> Int {

@@ -17,26 +17,20 @@ struct ReportAnswer {
     func bytes() -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
-        writer.key("session")
-        writer.string(session)
-        writer.key("revision")
-        writer.int(revision)
+        writer.member("session", session)
+        writer.member("revision", revision)
         writer.key("averages")
         writer.beginObject()
         for average in averages {
             writer.key(average.name)
             writer.beginObject()
-            writer.key("averaging_started")
-            writer.bool(average.isStarted)
-            writer.key("started_now")
-            writer.bool(average.startedNow)
-            writer.key("reason")
-            if let reason = average.reason { writer.string(reason) } else { writer.null() }
+            writer.member("averaging_started", average.isStarted)
+            writer.member("started_now", average.startedNow)
+            writer.member("reason", average.reason)
             writer.endObject()
         }
         writer.endObject()
-        writer.key("wants_parameters")
-        writer.bool(averages.contains { $0.isStarted })
+        writer.member("wants_parameters", averages.contains { $0.isStarted })
         writer.endObject()
         return writer.bytes
     }

@@ -17,25 +17,19 @@ extension Session {
         }
         var writer = JSONWriter()
         writer.beginObject()
-        writer.key("session")
-        writer.string(name)
-        writer.key("incarnation")
-        writer.string(incarnation)
+        writer.member("session", name)
+        writer.member("incarnation", incarnation)
         if let owner {
-            writer.key("owner")
-            writer.string(owner)
+            writer.member("owner", owner)
         }
-        writer.key("revision")
-        writer.int(record.revision)
-        writer.key("durable_revision")
-        writer.optional(durableRevision) { $1.int($0) }
+        writer.member("revision", record.revision)
+        writer.member("durable_revision", durableRevision)
         if let recovered = record.recovered {
             writer.key("recovered")
             recovered.write(to: &writer)
         }
         if let readOnlyReason {
-            writer.key("read_only")
-            writer.string(readOnlyReason)
+            writer.member("read_only", readOnlyReason)
         }
         writer.key("settings")
         settings.write(to: &writer)
@@ -49,18 +43,15 @@ extension Session {
         writer.key("last_step")
         writer.beginObject()
         for (trainer, committed) in record.ledger.steps.sorted(by: { $0.key < $1.key }) {
-            writer.key(trainer)
-            writer.int(committed.step)
+            writer.member(trainer, committed.step)
         }
         writer.endObject()
         writer.key("layout")
         writer.optional(record.layout) { $0.writeSummary(to: &$1) }
-        writer.key("reports")
-        writer.int(record.reportCount)
+        writer.member("reports", record.reportCount)
         writer.key("history")
         writer.array(record.history) { $0.write(to: &$1) }
-        writer.key("bytes_held")
-        writer.int(heldByteCount)
+        writer.member("bytes_held", heldByteCount)
         writer.endObject()
         return writer.bytes
     }
@@ -69,12 +60,9 @@ extension Session {
     public func writeSummary(to writer: inout JSONWriter) {
         let revision = state.withLock { $0.record.revision }
         writer.beginObject()
-        writer.key("session")
-        writer.string(name)
-        writer.key("incarnation")
-        writer.string(incarnation)
-        writer.key("revision")
-        writer.int(revision)
+        writer.member("session", name)
+        writer.member("incarnation", incarnation)
+        writer.member("revision", revision)
         writer.endObject()
     }
 }
@@ -82,12 +70,9 @@ extension Session {
 extension ModelLayout {
     fileprivate func writeSummary(to writer: inout JSONWriter) {
         writer.beginObject()
-        writer.key("tensors")
-        writer.int(entries.count)
-        writer.key("elements")
-        writer.int(elementCount)
-        writer.key("bytes")
-        writer.int(dataByteCount)
+        writer.member("tensors", entries.count)
+        writer.member("elements", elementCount)
+        writer.member("bytes", dataByteCount)
         writer.key("latest")
         writer.array(entries.filter { !$0.isAveraged }) { $1.string($0.model.name) }
         writer.endObject()
@@ -97,25 +82,19 @@ extension ModelLayout {
 extension SessionRecord.Average {
     fileprivate func writeState(to writer: inout JSONWriter) {
         writer.beginObject()
-        writer.key("averaging_started")
-        writer.bool(isStarted)
-        writer.key("average_counter")
-        writer.int(count)
+        writer.member("averaging_started", isStarted)
+        writer.member("average_counter", count)
         writer.key("started")
         writer.optional(trigger.start) { start, writer in
             writer.beginObject()
-            writer.key("epoch")
-            writer.optional(start.epoch) { $1.int($0) }
-            writer.key("revision")
-            writer.int(startedRevision)
-            writer.key("reason")
-            writer.string(start.reason)
+            writer.member("epoch", start.epoch)
+            writer.member("revision", startedRevision)
+            writer.member("reason", start.reason)
             writer.endObject()
         }
         writer.key("losses")
         writer.array(trigger.losses) { $1.double($0) }
-        writer.key("changed_revision")
-        writer.int(changedRevision)
+        writer.member("changed_revision", changedRevision)
         writer.endObject()
     }
 }

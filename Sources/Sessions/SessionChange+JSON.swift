@@ -6,10 +6,9 @@ extension SessionChange {
     func bytes() -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
-        writer.key("change")
         switch self {
         case .folded(let fold):
-            writer.string("folded")
+            writer.member("change", "folded")
             writer.key("parts")
             writer.array(fold.parts) { part, writer in
                 writer.beginArray()
@@ -23,19 +22,16 @@ extension SessionChange {
             }
             fold.identity.writeMembers(to: &writer)
         case .reported(let report, let identity):
-            writer.string("reported")
-            writer.key("epoch")
-            writer.int(report.epoch)
-            writer.key("loss")
-            writer.optional(report.loss) { $1.double($0) }
+            writer.member("change", "reported")
+            writer.member("epoch", report.epoch)
+            writer.member("loss", report.loss)
             identity.writeMembers(to: &writer)
         case .cachedStored(let trainer, let file):
-            writer.string("cached_stored")
+            writer.member("change", "cached_stored")
             file.writeMembers(of: trainer, to: &writer)
         case .cachedDropped(let trainer):
-            writer.string("cached_dropped")
-            writer.key("trainer")
-            writer.string(trainer)
+            writer.member("change", "cached_dropped")
+            writer.member("trainer", trainer)
         }
         writer.endObject()
         return writer.bytes
@@ -68,9 +64,7 @@ extension SessionChange.Fold {
             parts.append(
                 Part(average: try RecordObject.int(pair[0]), slot: try RecordObject.int(pair[1])))
         }
-        layout = try object.optional("layout") { value throws(RecordError) in
-            try ModelLayout(value)
-        }
+        layout = try object.optional("layout", ModelLayout.init)
         identity = try RequestIdentity(object)
     }
 }

@@ -7,22 +7,18 @@ import Tensors
 extension SessionRecord {
     func write(to writer: inout JSONWriter) {
         writer.beginObject()
-        writer.key("name")
-        writer.string(name)
+        writer.member("name", name)
         writer.key("settings")
         settings.write(to: &writer)
         if let owner {
-            writer.key("owner")
-            writer.string(owner)
+            writer.member("owner", owner)
         }
-        writer.key("incarnation")
-        writer.string(incarnation)
+        writer.member("incarnation", incarnation)
         if let recovered {
             writer.key("recovered")
             recovered.write(to: &writer)
         }
-        writer.key("revision")
-        writer.int(revision)
+        writer.member("revision", revision)
         writer.key("averages")
         writer.array(averages) { $0.write(to: &$1) }
         if let layout {
@@ -32,12 +28,9 @@ extension SessionRecord {
         writer.key("steps")
         writer.array(ledger.steps.map { ($0.key, $0.value) }) { step, writer in
             writer.beginObject()
-            writer.key("trainer")
-            writer.string(step.0)
-            writer.key("step")
-            writer.int(step.1.step)
-            writer.key("answer")
-            writer.string(String(decoding: step.1.answer, as: UTF8.self))
+            writer.member("trainer", step.0)
+            writer.member("step", step.1.step)
+            writer.member("answer", String(decoding: step.1.answer, as: UTF8.self))
             writer.endObject()
         }
         writer.key("keys")
@@ -45,12 +38,10 @@ extension SessionRecord {
             writer.beginObject()
             RequestIdentity(key: key.key, fingerprint: key.committed.fingerprint)
                 .writeMembers(to: &writer)
-            writer.key("answer")
-            writer.string(String(decoding: key.committed.answer, as: UTF8.self))
+            writer.member("answer", String(decoding: key.committed.answer, as: UTF8.self))
             writer.endObject()
         }
-        writer.key("report_count")
-        writer.int(reportCount)
+        writer.member("report_count", reportCount)
         writer.key("history")
         writer.array(history) { $0.write(to: &$1) }
         writer.key("cached")
@@ -74,9 +65,7 @@ extension SessionRecord {
         } catch {
             throw RecordError(detail: "the settings cannot be read: \(error)")
         }
-        owner = try object.optional("owner") { value throws(RecordError) in
-            try RecordObject.string(value)
-        }
+        owner = try object.optional("owner", RecordObject.string)
         incarnation = try object.string("incarnation")
         recovered = try object.optional("recovered") { value throws(RecordError) in
             try Recovery(RecordObject(value))
@@ -90,9 +79,7 @@ extension SessionRecord {
         for (json, average) in zip(saved, settings.averages) {
             averages.append(try Average(average, RecordObject(json)))
         }
-        layout = try object.optional("layout") { value throws(RecordError) in
-            try ModelLayout(value)
-        }
+        layout = try object.optional("layout", ModelLayout.init)
         ledger = RequestLedger(maximumKeys: maximumKeys)
         for json in try object.array("steps") {
             let step = try RecordObject(json)
@@ -121,10 +108,8 @@ extension SessionRecord {
 extension SessionRecord.Recovery {
     func write(to writer: inout JSONWriter) {
         writer.beginObject()
-        writer.key("to")
-        writer.int(to)
-        writer.key("from")
-        writer.optional(from) { $1.int($0) }
+        writer.member("to", to)
+        writer.member("from", from)
         writer.endObject()
     }
 
@@ -143,14 +128,10 @@ extension SessionRecord.Average {
         }
         writer.key("losses")
         writer.array(trigger.losses) { $1.double($0) }
-        writer.key("started_revision")
-        writer.int(startedRevision)
-        writer.key("count")
-        writer.int(count)
-        writer.key("changed_revision")
-        writer.int(changedRevision)
-        writer.key("slot")
-        writer.optional(slot) { $1.int($0) }
+        writer.member("started_revision", startedRevision)
+        writer.member("count", count)
+        writer.member("changed_revision", changedRevision)
+        writer.member("slot", slot)
         writer.endObject()
     }
 
@@ -173,10 +154,8 @@ extension SessionRecord.Average {
 extension Start {
     fileprivate func write(to writer: inout JSONWriter) {
         writer.beginObject()
-        writer.key("epoch")
-        writer.optional(epoch) { $1.int($0) }
-        writer.key("reason")
-        writer.string(reason)
+        writer.member("epoch", epoch)
+        writer.member("reason", reason)
         writer.endObject()
     }
 }
@@ -184,12 +163,9 @@ extension Start {
 extension SessionRecord.HistoryEntry {
     func write(to writer: inout JSONWriter) {
         writer.beginObject()
-        writer.key("epoch")
-        writer.int(report.epoch)
-        writer.key("loss")
-        writer.optional(report.loss) { $1.double($0) }
-        writer.key("revision")
-        writer.int(revision)
+        writer.member("epoch", report.epoch)
+        writer.member("loss", report.loss)
+        writer.member("revision", revision)
         writer.endObject()
     }
 
@@ -202,14 +178,10 @@ extension SessionRecord.HistoryEntry {
 
 extension SessionRecord.Cached {
     func writeMembers(of trainer: String, to writer: inout JSONWriter) {
-        writer.key("trainer")
-        writer.string(trainer)
-        writer.key("file")
-        writer.int(file)
-        writer.key("content_type")
-        writer.string(contentType)
-        writer.key("bytes")
-        writer.int(byteCount)
+        writer.member("trainer", trainer)
+        writer.member("file", file)
+        writer.member("content_type", contentType)
+        writer.member("bytes", byteCount)
     }
 
     init(_ object: RecordObject) throws(RecordError) {
@@ -222,23 +194,18 @@ extension SessionRecord.Cached {
 extension RequestIdentity {
     func writeMembers(to writer: inout JSONWriter) {
         if let step {
-            writer.key("trainer")
-            writer.string(step.trainer)
-            writer.key("step")
-            writer.int(step.step)
+            writer.member("trainer", step.trainer)
+            writer.member("step", step.step)
         }
         guard let key, let fingerprint else { return }
-        writer.key("key")
-        writer.string(key)
-        writer.key("request")
-        writer.string(fingerprint.head)
+        writer.member("key", key)
+        writer.member("request", fingerprint.head)
         switch fingerprint.body {
         case .sha256(let digest):
             writer.key("sha256")
             writer.array(digest) { $1.int(Int($0)) }
         case .length(let length):
-            writer.key("length")
-            writer.int(length)
+            writer.member("length", length)
         }
     }
 
@@ -247,9 +214,7 @@ extension RequestIdentity {
             RequestLedger.StepName(
                 trainer: try object.string("trainer"), step: try RecordObject.int(value))
         }
-        key = try object.optional("key") { value throws(RecordError) in
-            try RecordObject.string(value)
-        }
+        key = try object.optional("key", RecordObject.string)
         fingerprint = nil
         guard key != nil else { return }
         let body: RequestFingerprint.Body
@@ -270,12 +235,9 @@ extension ModelLayout {
     func write(to writer: inout JSONWriter) {
         writer.array(entries) { entry, writer in
             writer.beginObject()
-            writer.key("name")
-            writer.string(entry.model.name)
-            writer.key("model")
-            writer.string(entry.model.elementType.rawValue)
-            writer.key("stored")
-            writer.string(entry.stored.elementType.rawValue)
+            writer.member("name", entry.model.name)
+            writer.member("model", entry.model.elementType.rawValue)
+            writer.member("stored", entry.stored.elementType.rawValue)
             writer.key("shape")
             writer.array(entry.model.shape) { $1.int($0) }
             writer.endObject()

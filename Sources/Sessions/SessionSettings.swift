@@ -108,12 +108,9 @@ extension SessionSettings {
             average.write(to: &writer)
         }
         writer.endObject()
-        writer.key("accumulator")
-        writer.string(accumulator.rawValue)
-        writer.key("non_finite")
-        writer.string(nonFinite.rawValue)
-        writer.key("durability")
-        writer.string(durability.rawValue)
+        writer.member("accumulator", accumulator.rawValue)
+        writer.member("non_finite", nonFinite.rawValue)
+        writer.member("durability", durability.rawValue)
         writer.endObject()
     }
 }

@@ -30,6 +30,30 @@ public struct JSONWriter {
         needsComma = false
     }
 
+    /// A member that is a string, escaped; null without one.
+    public mutating func member(_ name: String, _ value: String?) {
+        key(name)
+        if let value { string(value) } else { null() }
+    }
+
+    /// A member that is an integer; null without one.
+    public mutating func member(_ name: String, _ value: Int?) {
+        key(name)
+        if let value { int(value) } else { null() }
+    }
+
+    /// A member that is a finite number; null without one.
+    public mutating func member(_ name: String, _ value: Double?) {
+        key(name)
+        if let value { double(value) } else { null() }
+    }
+
+    /// A member that is true or false.
+    public mutating func member(_ name: String, _ value: Bool) {
+        key(name)
+        bool(value)
+    }
+
     /// A string, escaped.
     public mutating func string(_ value: String) {
         separate()

@@ -32,6 +32,22 @@ import Testing
         #expect(written == #"{"z":1,"a":[true,null,{},[],"s"],"raw":[0],"last":false}"#)
     }
 
+    @Test func `a member is its name and its value, or null`() {
+        let written = text { json in
+            json.beginObject()
+            json.member("a\"", "s\"")
+            json.member("b", -1)
+            json.member("c", 0.5)
+            json.member("d", true)
+            json.member("e", nil as String?)
+            json.member("f", nil as Int?)
+            json.member("g", nil as Double?)
+            json.endObject()
+        }
+        #expect(
+            written == #"{"a\"":"s\"","b":-1,"c":0.5,"d":true,"e":null,"f":null,"g":null}"#)
+    }
+
     @Test func `strings are escaped where RFC 8259 demands it`() {
         #expect(
             text { $0.string("\"\\/\u{8}\n\r\t\u{0}\u{1F}\u{7F}é😀") }

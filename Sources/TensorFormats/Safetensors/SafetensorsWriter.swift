@@ -41,8 +41,7 @@ public enum SafetensorsWriter {
             writer.key("__metadata__")
             writer.beginObject()
             for (name, value) in metadata {
-                writer.key(name)
-                writer.string(value)
+                writer.member(name, value)
             }
             writer.endObject()
         }
@@ -51,8 +50,7 @@ public enum SafetensorsWriter {
             precondition(tensor.name != "__metadata__", "the format keeps this name for itself")
             writer.key(tensor.name)
             writer.beginObject()
-            writer.key("dtype")
-            writer.string(tensor.elementType.rawValue)
+            writer.member("dtype", tensor.elementType.rawValue)
             writer.key("shape")
             writer.beginArray()
             for dimension in tensor.shape { writer.int(dimension) }
