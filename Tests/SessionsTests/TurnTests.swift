@@ -139,20 +139,15 @@ import Testing
         case waiting, staged, turnJustCame, inHeader, allocating, inData, workingOnStaged
     }
 
-    @Test(arguments: Moment.allCases, [true, false])
-    func anAbortAtAnyMomentLeavesNoTrace(moment: Moment, hasLayout: Bool) throws {
-        let values = [Float](repeating: 7, count: 100)
-        let body = model([TestTensor("w", values)])
-        if hasLayout { _ = try session.upload(body).get() }
-        let before = session.stateText
-        let (first, client) = (FakeClient(), FakeClient())
-        let holder = try session.admitted(first)
+    /// An upload of `body` that stands at `moment`; once its turn has come, the holder before it is
+    /// gone.
+    private func begin(
+        _ body: [UInt8], by client: FakeClient, until moment: Moment
+    ) throws -> (holder: Upload, upload: Upload) {
+        let holder = try session.admitted(FakeClient())
         let upload = try session.admitted(client, length: body.count)
-        switch moment {
-        case .waiting: break
-        case .staged: client.push(body, to: upload)
-        default:
-            if moment == .workingOnStaged { client.push(body, to: upload) }
+        if moment == .staged || moment == .workingOnStaged { client.push(body, to: upload) }
+        if moment != .waiting, moment != .staged {
             holder.abort()
             client.waitForLaneWork()
             if moment != .turnJustCame { client.runLane() }
@@ -163,6 +158,17 @@ import Testing
         case .inData: client.push(Array(body[..<(body.count - 30)]), to: upload)
         default: break
         }
+        return (holder, upload)
+    }
+
+    @Test(arguments: Moment.allCases, [true, false])
+    func anAbortAtAnyMomentLeavesNoTrace(moment: Moment, hasLayout: Bool) throws {
+        let values = [Float](repeating: 7, count: 100)
+        let body = model([TestTensor("w", values)])
+        if hasLayout { _ = try session.upload(body).get() }
+        let before = session.stateText
+        let client = FakeClient()
+        let (holder, upload) = try begin(body, by: client, until: moment)
         upload.abort()
         holder.abort()
         // A Dispatch thread may be at work; it gives its slots back when it is done.
@@ -177,21 +183,8 @@ import Testing
     @Test(arguments: Moment.allCases)
     func aDeletionAtAnyMomentAnswersAndFreesEverything(moment: Moment) throws {
         let body = model([TestTensor("w", [Float](repeating: 7, count: 100))])
-        let (first, client) = (FakeClient(), FakeClient())
-        let holder = try session.admitted(first)
-        let upload = try session.admitted(client, length: body.count)
-        if moment == .staged || moment == .workingOnStaged { client.push(body, to: upload) }
-        if moment != .waiting, moment != .staged {
-            holder.abort()
-            client.waitForLaneWork()
-            if moment != .turnJustCame { client.runLane() }
-        }
-        switch moment {
-        case .inHeader: client.push(Array(body[..<30]), to: upload)
-        case .allocating: _ = client.offer(Array(body[..<(body.count - 400)]), to: upload)
-        case .inData: client.push(Array(body[..<(body.count - 30)]), to: upload)
-        default: break
-        }
+        let client = FakeClient()
+        let (_, upload) = try begin(body, by: client, until: moment)
         try sessions.delete()
         #expect(client.answer == .failure(.sessionNotFound(session: "s")))
         client.runLane(until: { session.budgets.staging.usedByteCount == 0 })
