@@ -2,13 +2,16 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "CBench.h"
@@ -17,6 +20,7 @@
 typedef struct {
     int fd, file;
     size_t file_length;
+    int busy_microseconds;
 } floor_connection;
 
 int bench_floor_listen(int *port) {
@@ -47,6 +51,24 @@ static int send_file(const floor_connection *peer) {
     return 0;
 }
 
+static int64_t microseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void wake_at(const floor_connection *peer, int bytes) {
+    setsockopt(peer->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+}
+
+// Waits for a whole piece, for some time without sleeping.
+static void await_piece(const floor_connection *peer, size_t piece) {
+    wake_at(peer, (int)piece);
+    struct pollfd look = {.fd = peer->fd, .events = POLLIN};
+    int64_t end = microseconds() + peer->busy_microseconds;
+    while (poll(&look, 1, 0) == 0 && microseconds() < end) sched_yield();
+}
+
 // One request after the other, none pipelined: what follows a head is its body.
 static void *serve(void *argument) {
     floor_connection peer = *(floor_connection *)argument;
@@ -63,11 +85,14 @@ static void *serve(void *argument) {
         int get = memcmp(buffer, "GET ", 4) == 0;
         size_t left = head + bench_content_length(buffer, head) - filled;
         while (left > 0) {
-            count = recv(peer.fd, buffer, left < BENCH_PIECE ? left : BENCH_PIECE, 0);
+            size_t piece = left < BENCH_PIECE ? left : BENCH_PIECE;
+            if (peer.busy_microseconds > 0) await_piece(&peer, piece);
+            count = recv(peer.fd, buffer, piece, 0);
             if (count <= 0) break;
             left -= (size_t)count;
         }
         if (left > 0) break;
+        if (peer.busy_microseconds > 0) wake_at(&peer, 1);
         if (get ? send_file(&peer) : bench_write_all(peer.fd, answer, sizeof answer - 1, 0)) break;
         filled = 0;
     }
@@ -76,7 +101,7 @@ static void *serve(void *argument) {
     return NULL;
 }
 
-int bench_floor_serve(int listener, int file, size_t file_length) {
+int bench_floor_serve(int listener, int file, size_t file_length, int busy_microseconds) {
     signal(SIGPIPE, SIG_IGN);
     for (;;) {
         int fd = accept(listener, NULL, NULL), on = 1;
@@ -88,7 +113,7 @@ int bench_floor_serve(int listener, int file, size_t file_length) {
         floor_connection *peer = malloc(sizeof *peer);
         pthread_t thread;
         if (!peer) return -ENOMEM;
-        *peer = (floor_connection){fd, file, file_length};
+        *peer = (floor_connection){fd, file, file_length, busy_microseconds};
         int failed = pthread_create(&thread, NULL, serve, peer);
         if (failed) return -failed;
         pthread_detach(thread);

@@ -18,6 +18,7 @@ extension Connection {
                 return
             case .done(let count):
                 budget -= count
+                lane.movedBytes += count
                 deliver(UnsafeRawBufferPointer(rebasing: buffer[..<count]), now)
                 // The socket is empty: asking it again would cost a call to learn that.
                 if count < buffer.count { return }

@@ -55,6 +55,7 @@ extension Connection {
             case .done(let count):
                 // One at least, so that an engine that hands out empty pieces for ever has an end.
                 budget -= max(count, 1)
+                lane.movedBytes += count
                 if !needsMore {
                     wrote = true
                 } else if !pullOutput(now) {

@@ -16,6 +16,8 @@ import Synchronization
 final class Lane: EngineLane, @unchecked Sendable {
     /// What is read from, and what is written to, one connection before the others' turn.
     static let turnBytes = 1024 * 1024
+    /// A turn that moves as many belongs to a large transfer.
+    private static let bulkBytes = 32 * 1024
 
     let settings: LaneSettings
     let load = LaneLoad()
@@ -33,12 +35,14 @@ final class Lane: EngineLane, @unchecked Sendable {
     private var timers = Timers()
     private var woken: [Connection] = []
     private var acceptor: Acceptor?
+    /// Bytes that connections have read and written in this turn.
+    var movedBytes = 0
     /// Nil until the service stops.
     private var stop: StopTimes?
 
     init(_ settings: LaneSettings) throws(TransportError) {
         self.settings = settings
-        poller = try Poller()
+        poller = try Poller(busyPoll: .microseconds(settings.limits.busyPollMicroseconds))
         buffer = .allocate(byteCount: settings.limits.receiveBytes, alignment: 4096)
         // Touched now, so that the first uploads do not pay for the page faults.
         buffer.initializeMemory(as: UInt8.self, repeating: 0)
@@ -70,7 +74,9 @@ final class Lane: EngineLane, @unchecked Sendable {
     fileprivate func run() {
         thread.store(UInt(pthread_self()), ordering: .relaxed)
         while stop == nil || load.connections > 0 {
-            poller.wait(timeout: waitMilliseconds()) { token, events in
+            let isBulk = movedBytes >= Lane.bulkBytes
+            movedBytes = 0
+            poller.wait(timeout: waitMilliseconds(), isBulk: isBulk) { token, events in
                 dispatch(token, events)
             }
             fireTimers()

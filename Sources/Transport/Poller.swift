@@ -48,7 +48,12 @@ final class Poller: @unchecked Sendable {
     /// More than this wait for the next turn, so that mail and deadlines have theirs.
     private let events = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: 256)
 
-    init() throws(TransportError) {
+    private let busyPoll: Duration
+    /// The last wait during bulk transfer ended within `busyPoll`.
+    private var wasShort = false
+
+    /// - Parameter busyPoll: how long `wait` may look for events before it sleeps.
+    init(busyPoll: Duration) throws(TransportError) {
         let fd = epoll_create1(Int32(EPOLL_CLOEXEC))
         guard fd >= 0 else { throw .noResources(call: "epoll_create1", reason: describe(errno)) }
         let wakeFd = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
@@ -60,6 +65,7 @@ final class Poller: @unchecked Sendable {
         }
         self.fd = fd
         self.wakeFd = wakeFd
+        self.busyPoll = busyPoll
         events.initialize(repeating: epoll_event())
         guard add(wakeFd, .read, .mailbox) else {
             throw .noResources(call: "epoll_ctl", reason: describe(errno))
@@ -101,8 +107,11 @@ final class Poller: @unchecked Sendable {
     }
 
     /// Waits at most `timeout` milliseconds (-1: without end) and calls `body` for each event.
-    func wait(timeout: Int32, _ body: (Token, Interest) -> Void) {
-        let count = epoll_wait(fd, events.baseAddress, Int32(events.count), timeout)
+    ///
+    /// - Parameter isBulk: whether large transfers are under way, whose next bytes may be worth
+    ///   looking for.
+    func wait(timeout: Int32, isBulk: Bool, _ body: (Token, Interest) -> Void) {
+        let count = isBulk && timeout != 0 ? pollBusily(timeout) : poll(timeout)
         guard count > 0 else {
             // An interrupted wait is a turn without events: the caller looks at its clock again.
             precondition(count == 0 || errno == EINTR, "epoll_wait: \(describe(errno))")
@@ -112,6 +121,26 @@ final class Poller: @unchecked Sendable {
             let event = events[index]
             body(Token(raw: event.data.u64), Interest(rawValue: event.events))
         }
+    }
+
+    private func poll(_ timeout: Int32) -> Int32 {
+        epoll_wait(fd, events.baseAddress, Int32(events.count), timeout)
+    }
+
+    /// Sleeps only when nothing came within `busyPoll`, and at once if nothing did last time.
+    private func pollBusily(_ timeout: Int32) -> Int32 {
+        let end = ContinuousClock.now.advanced(by: busyPoll)
+        var count: Int32 = 0
+        if wasShort {
+            repeat {
+                count = poll(0)
+                // The sender may want this very processor.
+                if count == 0 { sched_yield() }
+            } while count == 0 && ContinuousClock.now < end
+        }
+        if count == 0 { count = poll(timeout) }
+        wasShort = ContinuousClock.now < end
+        return count
     }
 
     private func control(

@@ -19,7 +19,7 @@ extension Bench {
         _ size: ModelSize, _ models: [Model], _ trainer: Trainer, unix: Trainer
     ) throws {
         let floor = try floor(serving: "/dev/null")
-        let discarding = Connection(port: floor.port)
+        let busyFloor = try self.floor(serving: "/dev/null", busyMicroseconds: 200)
         let limit: Double? =
             switch size.bytes {
             case ModelSize.huge.bytes: 1.10
@@ -30,18 +30,25 @@ extension Bench {
             try contest(
                 "upload \(size.name) F32, one average", bytes: size.bytes, rounds: rounds,
                 variants: [
-                    size.variant("floor: body dropped", models) { model in
-                        try discarding.succeed(
-                            "POST", "/", fields: "Content-Type: application/vnd.safetensors\r\n",
-                            body: UnsafeRawBufferPointer(model.file.bytes))
-                    },
+                    size.variant("floor: body dropped", models, dropping(floor)),
+                    size.variant("floor that looks busily", models, dropping(busyFloor)),
                     size.variant("polyak", models, trainer.upload),
                     size.variant("polyak, Unix socket", models, unix.upload),
                 ],
                 comparisons: [
                     Comparison("polyak", to: "floor: body dropped", .time(atMost: limit)),
+                    Comparison("polyak", to: "floor that looks busily", .time(atMost: nil)),
                     Comparison("polyak, Unix socket", to: "polyak", .time(atMost: nil)),
                 ]))
+    }
+
+    private func dropping(_ floor: Floor) -> (Model) throws -> Void {
+        let connection = Connection(port: floor.port)
+        return { model in
+            try connection.succeed(
+                "POST", "/", fields: "Content-Type: application/vnd.safetensors\r\n",
+                body: UnsafeRawBufferPointer(model.file.bytes))
+        }
     }
 
     private func halfPrecision(_ size: ModelSize, _ models: [Model], _ trainer: Trainer) throws {

@@ -33,8 +33,11 @@ final class Bench {
     var largest: ModelSize { quick ? .quick : .huge }
 
     /// The floor; a GET returns the file.
-    func floor(serving file: String) throws -> Floor {
-        try Floor(program: ownProgram, file: file, folder: folder)
+    ///
+    /// - Parameter busyMicroseconds: how long it looks for more of a body before it sleeps.
+    func floor(serving file: String, busyMicroseconds: Int = 0) throws -> Floor {
+        try Floor(
+            program: ownProgram, file: file, busyMicroseconds: busyMicroseconds, folder: folder)
     }
 
     /// Writes a model to tmpfs and gives the file's path.

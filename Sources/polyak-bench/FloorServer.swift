@@ -11,6 +11,9 @@ struct FloorServer: ParsableCommand {
     @Option(help: "What a GET is answered with; best on /dev/shm.")
     var file: String
 
+    @Option(help: "How long a piece of a body is looked for before the thread sleeps.")
+    var busyMicroseconds: Int32 = 0
+
     func run() throws {
         let served = open(file, O_RDONLY)
         guard served >= 0 else { throw BenchError.systemCall("open \(file)", errno) }
@@ -18,6 +21,7 @@ struct FloorServer: ParsableCommand {
         var port: Int32 = 0
         let listener = try BenchError.check("listen", bench_floor_listen(&port))
         FileHandle.standardError.write(Data("listening on http://127.0.0.1:\(port)\n".utf8))
-        try BenchError.check("accept", bench_floor_serve(listener, served, Int(length)))
+        try BenchError.check(
+            "accept", bench_floor_serve(listener, served, Int(length), busyMicroseconds))
     }
 }

@@ -98,9 +98,14 @@ final class Floor {
     let port: Int
     private let process: ChildProcess
 
-    init(program: String, file: String, folder: TemporaryFolder) throws {
+    init(
+        program: String, file: String, busyMicroseconds: Int, folder: TemporaryFolder
+    ) throws {
         process = try ChildProcess(
-            [program, "floor-server", "--file", file], log: folder.path + "/floor.log")
+            [
+                program, "floor-server", "--file", file, "--busy-microseconds",
+                String(busyMicroseconds),
+            ], log: folder.path + "/floor.log")
         port = try process.awaitReady { listeningPort($0.output) }
     }
 }

@@ -154,6 +154,13 @@ extension Setting {
             "receive-bytes", .bytes(\.limits.receiveBytes, 4096...16 << 20),
             "Read from a socket at once. 64KiB to 256KiB measured best, 1MiB and more slower."),
         Setting(
+            "busy-poll-microseconds", .count(\.limits.busyPollMicroseconds, 0...1000),
+            """
+            How long a thread that moves models looks for more bytes before it sleeps, as long as \
+            they came that soon last time. Halves the time of an upload from the same host; 0 \
+            saves the processor time where that is metered.
+            """),
+        Setting(
             "unsent-bytes", .bytes(\.limits.unsentBytes, 4096...1 << 30),
             """
             What of an answer waits in the kernel while its client takes none. More is taken from \

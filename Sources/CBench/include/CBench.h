@@ -69,9 +69,10 @@ int bench_redis_set(bench_link *link, const void *value, size_t length);
 int bench_write_direct(const char *path, const void *bytes, size_t count);
 
 // The floor: accepts for ever, one blocking thread per connection. A body is read in pieces of
-// 256 KiB and dropped; a GET is answered from `file` by sendfile.
+// 256 KiB and dropped; a GET is answered from `file` by sendfile. Before a thread sleeps until
+// there is a piece, it looks for one for `busy_microseconds`.
 int bench_floor_listen(int *port);
-int bench_floor_serve(int listener, int file, size_t file_length);
+int bench_floor_serve(int listener, int file, size_t file_length, int busy_microseconds);
 
 // A keep-alive load: `connections` to 127.0.0.1:port, each with one request outstanding.
 typedef struct bench_load bench_load;
