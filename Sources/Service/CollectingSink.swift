@@ -2,38 +2,32 @@ import HTTPWire
 
 /// Collects a body of bounded size, then hands it over. Used on the connection's lane only.
 final class CollectingSink: BodySink {
-    private let limit: Int
+    private let document: DocumentBuffer
     private let exchange: any Exchange
-    private let what: String
     private let complete: ([UInt8]) -> Void
-    private var bytes: [UInt8] = []
     private var isRefused = false
 
-    /// - Parameters:
-    ///   - limit: bytes; a longer body is refused with 413.
-    ///   - what: the body's name in that answer.
     init(
-        limit: Int, what: String, exchange: any Exchange, complete: @escaping ([UInt8]) -> Void
+        _ document: DocumentBuffer, exchange: any Exchange, complete: @escaping ([UInt8]) -> Void
     ) {
-        self.limit = limit
-        self.what = what
+        self.document = document
         self.exchange = exchange
         self.complete = complete
     }
 
     func receive(_ chunk: UnsafeRawBufferPointer) -> Int {
         guard !isRefused else { return chunk.count }
-        if bytes.count + chunk.count > limit {
+        do throws(Refusal) {
+            try document.append(chunk)
+        } catch {
             isRefused = true
-            exchange.respond(Problem.tooLarge(limit: limit, what).response())
-        } else {
-            bytes.append(contentsOf: chunk)
+            exchange.respond(error.problem.response())
         }
         return chunk.count
     }
 
     func finish() {
-        if !isRefused { complete(bytes) }
+        if !isRefused { complete(document.bytes) }
     }
 
     func abort(_ reason: BodyAbort) {}

@@ -11,6 +11,7 @@ extension PolyakService {
     ) throws(Refusal) -> BodyDisposition {
         try request.checkQuery()
         let coding = try contentCoding(request)
+        try checkIsJSON(request)
         guard ResourceName.isValid(name) else {
             throw Refusal(
                 .invalidSettings(
@@ -101,6 +102,7 @@ extension PolyakService {
         let session = try refusing(store.session(name))
         try request.checkQuery()
         let coding = try contentCoding(request)
+        try checkIsJSON(request)
         try checkHasBody(request)
         try checkLength(request, coding, limit: limits.jsonBytes, "a report")
         try checkRunning()
@@ -136,10 +138,13 @@ extension PolyakService {
         _ coding: ContentCoding?, _ what: String, _ exchange: any Exchange,
         complete: @escaping ([UInt8]) -> Void
     ) -> any BodySink {
-        let limit = limits.jsonBytes
-        let sink = CollectingSink(
-            limit: limit, what: what, exchange: exchange, complete: complete)
-        return decoding(coding, into: sink, limit: limit, what, exchange)
+        let sink = CollectingSink(document(what), exchange: exchange, complete: complete)
+        return decoding(coding, into: sink, limit: limits.jsonBytes, what, exchange)
+    }
+
+    /// Room for a JSON body; `what` is its name in a refusal.
+    func document(_ what: String) -> DocumentBuffer {
+        DocumentBuffer(limit: limits.jsonBytes, what: what, budget: documents)
     }
 
     private func readJSON(_ bytes: [UInt8]) throws(Refusal) -> JSONValue {
@@ -171,6 +176,19 @@ extension PolyakService {
     }
 
     // MARK: Checks of the head
+
+    /// Refuses a body that is declared to be something else than JSON. What many clients send
+    /// unless they are told otherwise declares nothing: `text/plain`, which a browser's `fetch`
+    /// calls every string, and bytes.
+    private func checkIsJSON(_ request: Request) throws(Refusal) {
+        guard let type = request.mediaType, !type.hasSuffix("/json"), !type.hasSuffix("+json"),
+            !["", "text/plain", "application/octet-stream"].contains(type)
+        else { return }
+        throw Refusal(
+            ProblemKind.unsupportedFormat.problem(
+                "Content-Type \(type.prefix(64)) is not supported here; send application/json",
+                fields: [("Accept", "application/json")]))
+    }
 
     func checkHasBody(_ request: Request) throws(Refusal) {
         if request.head.body == .none {

@@ -47,8 +47,8 @@ extension PolyakService {
             return try compare(fingerprint, recorded, request, coding, upload, exchange)
         case .admitted(let admitted) where request.mediaType == PolyakService.referenceType:
             let sink = ReferenceSink(
-                admitted, files: localFiles, limits: limits, exchange: exchange,
-                needsDigest: upload.idempotencyKey != nil)
+                admitted, document("a file's name"), files: localFiles, limits: limits,
+                exchange: exchange, needsDigest: upload.idempotencyKey != nil)
             return .accept(
                 decoding(coding, into: sink, limit: limits.jsonBytes, "a file's name", exchange))
         case .admitted(let admitted):

@@ -14,6 +14,8 @@ public final class PolyakService: RequestHandler {
     let access: AccessControl?
     /// Nil where uploads by reference are not allowed.
     let localFiles: LocalFiles?
+    /// What JSON bodies that are being received may hold.
+    let documents: ByteBudget
     let logger: Logger
 
     /// Finds the sessions again that a process before this one left.
@@ -30,6 +32,7 @@ public final class PolyakService: RequestHandler {
         self.limits = limits
         self.access = access
         self.logger = logger
+        documents = ByteBudget(limit: limits.allJSONBytes)
         if let localFiles {
             self.localFiles = try LocalFiles(directory: localFiles)
         } else {

@@ -38,6 +38,7 @@ enum ProblemKind: String, CaseIterable {
     case internalError = "internal-error"
     case notImplemented = "not-implemented"
     case shuttingDown = "shutting-down"
+    case overloaded = "overloaded"
     case sessionReadOnly = "session-read-only"
     case sessionDamaged = "session-damaged"
     case versionNotSupported = "version-not-supported"
@@ -69,7 +70,7 @@ enum ProblemKind: String, CaseIterable {
         case .headersTooLarge: 431
         case .internalError: 500
         case .notImplemented: 501
-        case .shuttingDown, .sessionReadOnly, .sessionDamaged: 503
+        case .shuttingDown, .overloaded, .sessionReadOnly, .sessionDamaged: 503
         case .versionNotSupported: 505
         case .insufficientStorage: 507
         }
@@ -114,6 +115,7 @@ enum ProblemKind: String, CaseIterable {
         case .internalError: "The service failed"
         case .notImplemented: "The request needs something that is not implemented"
         case .shuttingDown: "The service is stopping"
+        case .overloaded: "The service has too much to do at once"
         case .sessionReadOnly: "The session takes no changes until the service is restarted"
         case .sessionDamaged: "The session's files are damaged"
         case .versionNotSupported: "The HTTP version is not supported"
@@ -194,6 +196,8 @@ enum ProblemKind: String, CaseIterable {
         case .internalError: "This is a defect of the service; its log has more."
         case .notImplemented: "The transfer coding or feature is not known here."
         case .shuttingDown: "Send the request again in a moment: the service may be restarting."
+        case .overloaded:
+            "The memory for requests of this kind is spent. Send it again as `Retry-After` says."
         case .sessionReadOnly:
             "The disk failed to confirm a write, so what it holds is not known. Reading works. "
                 + "Look at the disk, then restart the service."

@@ -11,14 +11,15 @@ final class ReferenceSink: BodySink {
     private let limits: Limits
     private let exchange: any Exchange
     private let needsDigest: Bool
-    private var bytes: [UInt8] = []
+    private let document: DocumentBuffer
 
     /// - Parameter needsDigest: the request has an idempotency key.
     init(
-        _ upload: Upload, files: LocalFiles?, limits: Limits, exchange: any Exchange,
-        needsDigest: Bool
+        _ upload: Upload, _ document: DocumentBuffer, files: LocalFiles?, limits: Limits,
+        exchange: any Exchange, needsDigest: Bool
     ) {
         self.upload = upload
+        self.document = document
         self.files = files
         self.limits = limits
         self.exchange = exchange
@@ -26,11 +27,7 @@ final class ReferenceSink: BodySink {
     }
 
     func receive(_ chunk: UnsafeRawBufferPointer) -> Int {
-        if bytes.count + chunk.count <= limits.jsonBytes {
-            bytes.append(contentsOf: chunk)
-        } else {
-            refuse(Problem.tooLarge(limit: limits.jsonBytes, "a file's name"))
-        }
+        do throws(Refusal) { try document.append(chunk) } catch { refuse(error.problem) }
         return chunk.count
     }
 
@@ -39,7 +36,7 @@ final class ReferenceSink: BodySink {
             upload.finish(
                 reading: try reference(),
                 fingerprint: needsDigest
-                    ? BodyDigest.of(bytes, limit: limits.fingerprintBytes) : nil)
+                    ? BodyDigest.of(document.bytes, limit: limits.fingerprintBytes) : nil)
         } catch {
             refuse(error.problem)
         }
@@ -55,7 +52,7 @@ final class ReferenceSink: BodySink {
     private func reference() throws(Refusal) -> ModelReference {
         let json: JSONValue
         do {
-            json = try JSONReader.read(bytes, maximumDepth: limits.jsonDepth)
+            json = try JSONReader.read(document.bytes, maximumDepth: limits.jsonDepth)
         } catch {
             throw Refusal(ProblemKind.malformedJSON.problem(error.description))
         }

@@ -99,6 +99,10 @@ public struct Limits: Sendable, Equatable {
     public var averages = 32
     /// Bytes of a JSON body: settings and reports.
     public var jsonBytes = 1024 * 1024
+    /// Bytes of the JSON bodies that are being received in the whole service, each beyond its first
+    /// 4 KiB: an HTTP/2 connection alone could hold a hundred of `jsonBytes`. Room for 64 of the
+    /// largest, of which nobody sends one.
+    public var allJSONBytes = 64 * 1024 * 1024
     /// Nesting of a JSON document; settings need four.
     public var jsonDepth = 32
     /// Bytes of an uploaded model, header included.

@@ -1,34 +1,4 @@
 import Glibc
-import Synchronization
-
-/// Bytes that all waiting uploads of the service may hold together. Any thread.
-final class ByteBudget: Sendable {
-    let limit: Int
-    private let used = Atomic<Int>(0)
-
-    init(limit: Int) {
-        self.limit = limit
-    }
-
-    /// Takes `count` bytes if they are there.
-    func take(_ count: Int) -> Bool {
-        let after = used.add(count, ordering: .relaxed).newValue
-        if after <= limit { return true }
-        used.subtract(count, ordering: .relaxed)
-        return false
-    }
-
-    /// Takes `count` bytes that are held already, even beyond the limit.
-    func takeAnyway(_ count: Int) {
-        used.add(count, ordering: .relaxed)
-    }
-
-    func give(back count: Int) {
-        used.subtract(count, ordering: .relaxed)
-    }
-
-    var usedByteCount: Int { used.load(ordering: .relaxed) }
-}
 
 /// The body of an upload that came before its turn, or the part of it that the budget let in.
 ///

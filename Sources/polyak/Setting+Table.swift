@@ -236,6 +236,12 @@ extension Setting {
             "json-bytes", .bytes(\.limits.jsonBytes, 1024...64 << 20),
             "A JSON body: settings or a report. Beyond it 413."),
         Setting(
+            "all-json-bytes", .bytes(\.limits.allJSONBytes, 0...1 << 40),
+            """
+            Memory for JSON bodies that are being received, in the whole service, each beyond its \
+            first 4KiB. When it is spent, 503.
+            """),
+        Setting(
             "json-depth", .count(\.limits.jsonDepth, 4...512),
             "How deep JSON may nest; settings need four."),
         Setting(

@@ -55,7 +55,7 @@ import Testing
             let (head, body) = answer(accepted, respond(text))
             let isCoded = count >= 1024
             #expect(head.contains("\r\nContent-Encoding: \(coding)\r\n") == isCoded)
-            #expect(head.contains("\r\nVary: Accept-Encoding\r\n") == isCoded)
+            #expect(head.contains("\r\nVary: Accept-Encoding\r\n"))
             let arrived = (isCoded ? Zlib.decoded(body, bits, upTo: count) : body) == text
             #expect(arrived)
             #expect(head.contains("\r\nContent-Length: \(body.count)") == (count <= 65_536))
@@ -67,7 +67,7 @@ import Testing
         for accepted in [nil, "br", "identity", "gzip;q=0", "identity;q=0"] {
             let (head, body) = answer(accepted, respond(Self.text(count)))
             #expect(!head.contains("Content-Encoding"))
-            #expect(head.contains("\r\nVary: Accept-Encoding") == (count >= 1024))
+            #expect(head.contains("\r\nVary: Accept-Encoding"))
             let arrived = body == Self.text(count)
             #expect(arrived)
         }

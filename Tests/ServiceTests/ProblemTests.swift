@@ -4,7 +4,7 @@ import Testing
 @testable import Service
 
 @Suite struct ProblemTests {
-    /// http-api.md, "Errors", without what needs content codings or an overload.
+    /// http-api.md, "Errors", without what needs content codings.
     static let table: [(Int, [String])] = [
         (400, ["malformed-request", "malformed-model", "malformed-json", "unknown-parameter"]),
         (401, ["unauthenticated"]), (403, ["forbidden"]),
@@ -18,7 +18,7 @@ import Testing
         (422, ["layout-mismatch", "non-finite", "idempotency-key-reused"]),
         (429, ["too-many-uploads", "quota-exceeded"]), (431, ["headers-too-large"]),
         (500, ["internal-error"]), (501, ["not-implemented"]),
-        (503, ["shutting-down", "session-read-only", "session-damaged"]),
+        (503, ["shutting-down", "overloaded", "session-read-only", "session-damaged"]),
         (505, ["version-not-supported"]), (507, ["insufficient-storage"]),
     ]
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import select
 import subprocess
+import zlib
 
 import numpy as np
 import pytest
@@ -91,6 +92,45 @@ def test_uploads_beyond_the_queue_are_told_to_come_back(start_service):
         assert session.state()["averages"]["main"]["average_counter"] == taken
         for wire in [first, *waiting]:
             wire.close()
+
+
+@pytest.mark.parametrize("coding", [None, "gzip"])
+def test_json_bodies_together_have_a_limit(start_service, coding):
+    """Each may have 4 KiB beside it, so that reports get through while others spend it."""
+    service = start_service("--all-json-bytes", "64KiB")
+    fields = [f"Content-Encoding: {coding}"] if coding else []
+    with service.client() as client, client.session({"rule": {"name": "uniform"}}) as session:
+        path = f"{session.path}/epochs"
+
+        def hold(size):
+            """A report that does not end."""
+            body = b" " * size
+            if coding:
+                coder = zlib.compressobj(0, wbits=31)
+                body = coder.compress(body) + coder.flush(zlib.Z_SYNC_FLUSH)
+            wire = service.wire()
+            wire.open(Request("POST", path, body, *fields, length=UNTOLD))
+            return wire
+
+        def whole(size):
+            """The answer to a report of so many bytes."""
+            with service.client() as other:
+                return other.request("POST", path, '{"epoch":1,"loss":2}'.ljust(size))
+
+        two = [hold(40 << 10), hold(40 << 10)]
+        eventually(lambda: any(wire.is_answered for wire in two), "both have room")
+        [refused] = [wire for wire in two if wire.is_answered]
+        answer = refused.answer()
+        answer.problem(503, "overloaded")
+        assert int(answer["Retry-After"]) >= 1
+        assert whole(4 << 10).status == 200 and whole(32 << 10).status == 200
+        whole((32 << 10) + 1).problem(503, "overloaded")
+        assert not any(wire.is_answered for wire in two if wire is not refused)
+        for wire in two:
+            wire.close()
+        eventually(lambda: whole(68 << 10).status == 200, "the room is not given back")
+        whole((68 << 10) + 1).problem(503, "overloaded")
+        assert session.state()["reports"] == 3
 
 
 @pytest.mark.http1_only("heads that come in parts")

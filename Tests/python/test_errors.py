@@ -40,15 +40,34 @@ HEADS = [
     ("POST", "{s}/parameters", {"Content-Type": SAFETENSORS, "Content-Encoding": "br"}, 415,
      "unsupported-format"),
     ("POST", "{s}/parameters?step=4", {"Content-Type": SAFETENSORS}, 409, "stale-step"),
+    ("PUT", "{s}", {"Content-Type": SAFETENSORS}, 415, "unsupported-format"),
+    ("PUT", "{s}-new", {"Content-Type": "application/vnd.numpy.npz"}, 415,
+     "unsupported-format"),
+    ("POST", "{s}/epochs", {"Content-Type": "image/png"}, 415, "unsupported-format"),
 ]
 
 
 @pytest.mark.parametrize("method,path,headers,status,name", HEADS)
 def test_a_head_is_refused_with_a_problem(fixed, client, method, path, headers, status, name):
-    answer = client.request(method, path.format(s=fixed.path), GOOD if method == "POST" else None,
-                            headers)
+    answer = client.request(method, path.format(s=fixed.path),
+                            GOOD if method in ("POST", "PUT") else None, headers)
     answer.problem(status, name)
     assert answer["Connection"] != "close", "nothing is wrong with the connection"
+    if status == 415 and "Content-Encoding" not in headers:
+        assert answer["Accept"] if "parameters" in path else answer["Accept"] == "application/json"
+
+
+@pytest.mark.parametrize("declared", [
+    "application/json", "application/json; charset=utf-8", "text/json",
+    "application/settings+json", "Text/Plain;charset=UTF-8", "application/octet-stream",
+    "application/x-www-form-urlencoded"])
+def test_json_comes_under_every_name_that_clients_give_it(client, declared):
+    """A browser's fetch calls a string plain text, and curl a form."""
+    with client.session({"strategy": "polynomial_decay"}) as session:
+        headers = {"Content-Type": declared}
+        answer = client.request("PUT", session.path, '{"strategy": "polynomial_decay"}', headers)
+        assert answer.status == 200
+        assert client.request("POST", f"{session.path}/epochs", '{"loss": 1}', headers).status == 200
 
 
 @pytest.mark.parametrize("method,path,allowed", [

@@ -12,7 +12,7 @@ extension Response {
     ) {
         self.init(
             status: status, fields: [("Content-Type", contentType)] + fields, body: .bytes(bytes))
-        if bytes.count >= Self.codedTextBytes { addVary() }
+        addVary()
     }
 
     /// The same answer for a client that sent this `Accept-Encoding`. Only bytes are coded: what
