@@ -108,7 +108,7 @@ import Testing
             fields: [("Retry-After", "1")]
         ).response()
         #expect(response.status == 413)
-        #expect(response.fields.map(\.name) == ["Content-Type", "Retry-After"])
+        #expect(response.fields.map(\.name) == ["Content-Type", "Retry-After", "Vary"])
         #expect(response.fields[0].value == "application/problem+json")
         guard case .bytes(let bytes) = response.body else {
             Issue.record("no bytes")
