@@ -20,6 +20,8 @@ SETTINGS = {"strategy": "alpha_suffix", "epochs": 2, "alpha": 0.5}
 JSON = {"Content-Type": "application/json"}
 EXPECT = ["--header", "Expect: 100-continue"]
 UPGRADE = "HTTP/1.1, from which requests without a body are upgraded"
+# Before version 20 Node tries one address of localhost, and the service listens on 127.0.0.1.
+NODE = ["node", "--dns-result-order=ipv4first"]
 
 
 def curl(*options):
@@ -38,8 +40,8 @@ ANYWHERE = {
     "httpx HTTP/2": (callers.Httpx, "2"),
     "aiohttp": (callers.Aiohttp, "1.1"),
     "requests": (callers.Requests, "1.1"),
-    "Node fetch": (lines("node", "client.mjs", "fetch"), "1.1"),
-    "Node http2": (lines("node", "client.mjs", "http2"), "2"),
+    "Node fetch": (lines(*NODE, "client.mjs", "fetch"), "1.1"),
+    "Node http2": (lines(*NODE, "client.mjs", "http2"), "2"),
     "Java HTTP/1.1": (lines("java", "Client.java", "HTTP_1_1"), "1.1"),
 }
 PLAIN = {

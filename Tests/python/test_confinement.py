@@ -122,6 +122,7 @@ def test_no_connection_is_made_to_anywhere(open_folder, tokens):
     calls = [line for line in log.read_text().splitlines() if "(" in line]
     assert any("AF_INET" in call and "socket(" in call for call in calls), "nothing was traced"
     for call in calls:
-        assert "connect(" not in call or "AF_UNIX" in call, call
+        # Port 0: which of a name's addresses is nearer; the C library asks so, and sends nothing.
+        assert "connect(" not in call or "AF_UNIX" in call or "port=htons(0)" in call, call
         assert not re.search(r"send(to|m?msg)\(.*sin6?_(addr|port)", call), call
-        assert not re.search(r"SOCK_DGRAM.*IPPROTO|SOCK_RAW", call), call
+        assert not re.search(r"AF_(INET6?|PACKET), SOCK_RAW", call), call
