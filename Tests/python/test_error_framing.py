@@ -9,46 +9,15 @@ from models import encode
 from named import named
 
 
-
-# Framing: whatever is wrong in it, one answer comes, and then the connection ends.
+# In the body of an upload, and beyond the limits; test_http1_conformance.py has the heads.
 def lines(*each):
     return "\r\n".join([*each, "", ""]).encode()
 
 
 POST = "POST {s}/parameters HTTP/1.1"
 FRAMING = [
-    ("no version", lines("GET /livez", "Host: h"), 400, "malformed-request"),
-    ("not HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400,
-     "malformed-request"),
-    ("no host", lines("GET /livez HTTP/1.1"), 400, "malformed-request"),
-    ("two hosts", lines("GET /livez HTTP/1.1", "Host: a", "Host: b"), 400, "malformed-request"),
-    ("HTTP/2.0", lines("GET /livez HTTP/2.0", "Host: h"), 505, "version-not-supported"),
-    ("HTTP/1.10", lines("GET /livez HTTP/1.10", "Host: h"), None, None),
-    ("space before the colon", lines("GET /livez HTTP/1.1", "Host : h"), 400,
-     "malformed-request"),
-    ("folded field", lines("GET /livez HTTP/1.1", "Host: h", "X: a", " b"), 400,
-     "malformed-request"),
-    ("NUL in a field", lines("GET /livez HTTP/1.1", "Host: h", "X: a\0b"), 400,
-     "malformed-request"),
-    ("bare LF", b"GET /livez HTTP/1.1\nHost: h\n\n", 400, "malformed-request"),
-    ("bare CR", b"GET /livez HTTP/1.1\r\nHost: h\rX: y\r\n\r\n", 400, "malformed-request"),
-    ("space in the target", lines("GET /live z HTTP/1.1", "Host: h"), 400, "malformed-request"),
-    ("two lengths", lines(POST, "Host: h", "Content-Length: 4", "Content-Length: 5"), 400,
-     "malformed-request"),
-    ("length and chunked", lines(POST, "Host: h", "Content-Length: 4",
-                                 "Transfer-Encoding: chunked"), 400, "malformed-request"),
-    ("negative length", lines(POST, "Host: h", "Content-Length: -1"), 400, "malformed-request"),
-    ("length with a sign", lines(POST, "Host: h", "Content-Length: +4"), 400,
-     "malformed-request"),
-    ("length beyond 64 bits", lines(POST, "Host: h", f"Content-Length: {2**64}"), None, None),
-    ("unknown coding", lines(POST, "Host: h", "Transfer-Encoding: gzip"), None, None),
-    ("chunked twice", lines(POST, "Host: h", "Transfer-Encoding: chunked, chunked"), None, None),
-    ("chunked in HTTP/1.0", lines("POST {s}/parameters HTTP/1.0", "Host: h",
-                                  "Transfer-Encoding: chunked"), 400, "malformed-request"),
     ("bad chunk size", lines(POST, "Host: h", "Transfer-Encoding: chunked") + b"xyz\r\n", 400,
      "malformed-request"),
-    ("chunk size too large", lines(POST, "Host: h", "Transfer-Encoding: chunked") +
-     b"fffffffffffffffff\r\n", None, None),
     ("chunk without its end", lines(POST, "Host: h", f"Content-Type: {SAFETENSORS}",
                                     "Transfer-Encoding: chunked") + b"2\r\nabXX0\r\n\r\n", 400,
      "malformed-request"),
@@ -73,11 +42,7 @@ def test_a_framing_error_ends_the_connection_after_one_answer(fixed, service, da
         # The second request must never be looked at: its framing cannot be trusted.
         raw.send(data + request_bytes("GET", "/livez"))
         answer = raw.answer()
-        if status:
-            answer.problem(status, name)
-        else:
-            assert answer.status in (400, 413, 501, 505), answer
-            assert answer["Content-Type"] == "application/problem+json"
+        answer.problem(status, name)
         assert answer["Connection"] == "close"
         raw.finish()
         assert raw.rest() == b""

@@ -104,7 +104,8 @@ TARGETS = ["", "livez", "polyak.test:80", "*", "http://", "http:///", "http://@/
            "http://polyak.test:x/", "http://me@polyak.test/", "/\x7f", "/\xe4", "/\x01", "/#part",
            "/a\tb"]
 HOSTS = ["", "a b", "a/b", "a@b", "a:b", "a:65536", "[::1", "::1", "a,b", "a\xe4", "http://a"]
-NAMES = ["X Y", "X\t", " X", "X[]", 'X"', "X(", "X/", "X\xe4", "X\x01", "X\x7f", "", "X;", "X="]
+NAMES = ["X ", "X Y", "X\t", " X", "X[]", 'X"', "X(", "X/", "X\xe4", "X\x01", "X\x7f", "", "X;",
+         "X="]
 CONTROLS = [*range(0, 9), 11, 12, *range(14, 32), 127]
 LENGTHS = ["", " ", "-1", "+5", "5.0", "0x5", "5 5", "5,5", "5, 5", "5;", "\xb5", "five",
            "-" + "1" * 27, "1" * 27, str(2**63), str(2**64), "5\x0b", "'5'", "1e1",
@@ -131,6 +132,7 @@ BAD = [
     bad("9112 2.3 no version and no space", b"GET /\r\n\r\n"),
     bad("9112 2.3 the name in lower case", get(version="http/1.1")),
     bad("9112 2.3 two digits", get(version="HTTP/11.1")),
+    bad("9112 2.3 two digits at the end", get(version="HTTP/1.10")),
     bad("9112 2.3 no digit", get(version="HTTP/1.")),
     bad("9112 2.3 a digit of another script", get(version="HTTP/1.\xb9")),
     bad("9112 2.3 space after the version", get(version="HTTP/1.1 ")),
@@ -150,13 +152,16 @@ BAD = [
     bad("9112 2.2 LF alone ends the head", b"GET / HTTP/1.1\r\nHost: a\r\n\n"),
     bad("9112 2.2 CR CR LF", b"GET / HTTP/1.1\r\r\nHost: a\r\n\r\n"),
     bad("9112 3.1 a method that is no token", get(method="G[]T")),
+    bad("9112 3.2 no host", b"GET / HTTP/1.1\r\n\r\n"),
     bad("9112 3.2 no host, and a length", b"GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\n"),
     bad("9112 3.2 the host twice, the same", get("Host: polyak.test")),
+    bad("9112 3.2 two hosts", get("Host: other.test")),
     bad("9112 5.2 a folded value", get("X: a", "\tb")),
     bad("9112 5 a line without a colon", get("X")),
     bad("9112 6.3 length and coding", get("Transfer-Encoding: chunked", "Content-Length: 5")),
     bad("9112 6.3 length and coding, the other way", get("Content-Length: 5",
                                                          "Transfer-Encoding: chunked")),
+    bad("9112 6.3 two lengths", get("Content-Length: 4", "Content-Length: 5")),
     bad("9112 6.3 two lengths, the same", get("Content-Length: 5", "Content-Length: 5")),
     bad("9112 6.3 two codings in two fields", get("Transfer-Encoding: chunked",
                                                   "Transfer-Encoding: chunked")),
@@ -182,6 +187,9 @@ BAD = [
     bad("the first bytes of TLS", bytes.fromhex("1603010200010001fc0303")),
 ]
 
+PROBLEMS = {400: "malformed-request", 417: "expectation-failed", 501: "not-implemented",
+            505: "version-not-supported"}
+
 
 @named("data,statuses", BAD)
 def test_a_wrong_request_is_the_last_one(service, data, statuses):
@@ -189,6 +197,7 @@ def test_a_wrong_request_is_the_last_one(service, data, statuses):
         raw.send(data + MARKER)
         answer = raw.answer("GET")
         assert answer.status in statuses, answer
+        answer.problem(answer.status, PROBLEMS[answer.status])
         assert answer["Connection"] == "close", answer
         raw.finish()
         assert raw.rest() == b""
