@@ -15,6 +15,7 @@ import coded
 import oracle
 from harness import HTTP2, UNTOLD, Request, upload_to
 from models import assert_same, decode, encode, file_of
+from named import named
 from ordinary import ORDINARY, TRIPLED, UNIFORM, averaged
 from repeated import Repeated
 
@@ -159,17 +160,19 @@ def test_every_flipped_byte_is_refused_or_changes_nothing(client):
         assert set(taken) <= ({4, 5, 6, 7, 8, 9} if coding == "gzip" else set()), taken
 
 
-@pytest.mark.parametrize("name,body,detail", [
-    ("gzip", SMALL, "1f 8b"), ("gzip", zlib.compress(SMALL), "1f 8b"),
-    ("gzip", b"", "ended after 0"), ("deflate", b"", "ended after 0"),
-    ("gzip", gzip.compress(SMALL) + b"\n", "more follows"),
-    ("gzip", gzip.compress(SMALL) + bytes(512), "more follows"),
-    ("gzip", gzip.compress(SMALL) + SMALL, "more follows"),
-    ("deflate", zlib.compress(SMALL) + b"x", "more follows"),
-    ("deflate", zlib.compress(SMALL) * 2, "more follows"),
-    ("deflate", gzip.compress(SMALL), "zlib.compress"),
-    ("deflate", zlib.compress(SMALL)[2:-4], "zlib.compress"),
-    ("gzip", gzip.compress(gzip.compress(SMALL)), None),
+@named("name,body,detail", [
+    ("plain as gzip", "gzip", SMALL, "1f 8b"),
+    ("deflate as gzip", "gzip", zlib.compress(SMALL), "1f 8b"),
+    ("nothing as gzip", "gzip", b"", "ended after 0"),
+    ("nothing as deflate", "deflate", b"", "ended after 0"),
+    ("a line behind gzip", "gzip", gzip.compress(SMALL) + b"\n", "more follows"),
+    ("zeros behind gzip", "gzip", gzip.compress(SMALL) + bytes(512), "more follows"),
+    ("a model behind gzip", "gzip", gzip.compress(SMALL) + SMALL, "more follows"),
+    ("a byte behind deflate", "deflate", zlib.compress(SMALL) + b"x", "more follows"),
+    ("deflate twice in a row", "deflate", zlib.compress(SMALL) * 2, "more follows"),
+    ("gzip as deflate", "deflate", gzip.compress(SMALL), "zlib.compress"),
+    ("bare deflate", "deflate", zlib.compress(SMALL)[2:-4], "zlib.compress"),
+    ("gzip within gzip", "gzip", gzip.compress(gzip.compress(SMALL)), None),
 ])
 def test_what_is_not_the_coding_is_refused_with_a_reason(untouched, name, body, detail):
     answer = upload(untouched, body, name)
