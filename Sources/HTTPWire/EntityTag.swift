@@ -3,7 +3,7 @@ public struct EntityTag: Sendable, Equatable {
     /// What stands between the quotes.
     public var opaque: String
     /// Whether it stands for equal meaning rather than equal bytes (section 8.8.1).
-    public var isWeak: Bool
+    let isWeak: Bool
 
     /// `opaque` must be visible ASCII without a quote.
     public init(_ opaque: String, isWeak: Bool = false) {

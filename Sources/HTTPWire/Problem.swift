@@ -1,17 +1,17 @@
 /// An error as every client of the service sees it: `application/problem+json` of RFC 9457.
 public struct Problem: Sendable {
     /// The last part of `type`: `/problems/{name}`.
-    public var name: String
+    let name: String
     /// The answer's status, 400…599.
-    public var status: Int
+    let status: Int
     /// The same for every problem of this name.
-    public var title: String
+    let title: String
     /// What is wrong with this request, and what to do.
-    public var detail: String
+    let detail: String
     /// Further members; `json` is ready JSON text.
-    public var extensions: [(name: String, json: String)]
+    let extensions: [(name: String, json: String)]
     /// Header fields beside `Content-Type`, such as `Allow` or `Retry-After`.
-    public var fields: [(name: String, value: String)]
+    let fields: [(name: String, value: String)]
 
     public init(
         name: String, status: Int, title: String, detail: String,

@@ -117,10 +117,3 @@ public protocol EngineHost: AnyObject, Sendable {
     /// after the last that `receive` says it took. The caller gets `disconnected` next.
     func handOver(to successor: any WireEngine)
 }
-
-extension EngineHost {
-    /// Runs `work` on the connection's lane.
-    public func onLane(_ work: @escaping @Sendable () -> Void) { engineLane.post(work) }
-    /// Whether the caller runs on the connection's lane.
-    public var isOnLane: Bool { engineLane.isCurrent }
-}

@@ -3,9 +3,9 @@ public import StrictJSON
 /// One epoch's report (http-api.md, "Reports").
 public struct Report: Sendable, Equatable {
     /// Number of finished epochs, 0 or more; the callback's `epoch_no + 1`.
-    public var epoch: Int
+    var epoch: Int
     /// Finite; nil when the report has none.
-    public var loss: Double?
+    var loss: Double?
 
     public init(epoch: Int, loss: Double?) {
         self.epoch = epoch

@@ -7,7 +7,7 @@ public import Tensors
 /// One revision of an average, which does not change while this is held. Any thread.
 public struct PublishedModel: Sendable {
     /// The session's name.
-    public let session: String
+    let session: String
     /// The average's name.
     public let average: String
     /// The session's incarnation, for entity tags.

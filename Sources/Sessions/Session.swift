@@ -49,7 +49,7 @@ public final class Session: Sendable {
     /// The session's id in the API.
     public let name: String
     /// As created, with defaults filled in.
-    public let settings: SessionSettings
+    let settings: SessionSettings
     /// Random, new at creation and whenever an older revision had to be gone back to.
     public let incarnation: String
     /// The name of the identity that created it; nil when nobody had to say who they are.

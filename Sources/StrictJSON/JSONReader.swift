@@ -10,23 +10,15 @@ public enum JSONReader {
     ///   - allowsNonFiniteNumbers: Lets `NaN`, `Infinity` and `-Infinity` pass as numbers, so that
     ///     the caller can say in its own words what is wrong with them.
     public static func read(
-        _ bytes: UnsafeRawBufferPointer, maximumDepth: Int, allowsNonFiniteNumbers: Bool = false
-    ) throws(JSONError) -> JSONValue {
-        var scanner = JSONScanner(
-            bytes, maximumDepth: maximumDepth, allowsNonFiniteNumbers: allowsNonFiniteNumbers)
-        let value = try value(&scanner)
-        try scanner.finish()
-        return value
-    }
-
-    /// As the other `read`, from an array.
-    public static func read(
         _ bytes: [UInt8], maximumDepth: Int, allowsNonFiniteNumbers: Bool = false
     ) throws(JSONError) -> JSONValue {
         try bytes.withUnsafeBufferPointer { buffer throws(JSONError) in
-            try read(
+            var scanner = JSONScanner(
                 UnsafeRawBufferPointer(buffer), maximumDepth: maximumDepth,
                 allowsNonFiniteNumbers: allowsNonFiniteNumbers)
+            let value = try value(&scanner)
+            try scanner.finish()
+            return value
         }
     }
 

@@ -120,13 +120,13 @@ extension Connection {
     /// Waits for a Unix peer's kernel to drop what the peer had not read. The poller would report
     /// the broken socket in every turn.
     private func hold(_ now: ContinuousClock.Instant) {
-        guard phase != .holding else { return settle(now) }
+        guard phase != .holding else { return settle() }
         endEngine()
         lane.poller.remove(fd)
         closeDeadline = closeDeadline ?? now.advanced(by: lane.settings.limits.linger)
         phase = .holding
         checkPins(now)
-        settle(now)
+        settle()
     }
 
     /// A slice that was cut is referred to like a whole one.

@@ -10,7 +10,7 @@ extension Connection {
         case .done(let agreement):
             begin(agreement, now)
         case .again:
-            settle(now)
+            settle()
         case .foreign:
             lane.settings.logger.debug("refusing a client that does not speak TLS")
             HTTP1Engine.refusalOfPlainText.withUnsafeBytes { refusal in
@@ -18,12 +18,12 @@ extension Connection {
                 _ = PlainStream(fd: fd).write(refusal)
             }
             beginLinger(now)
-            settle(now)
+            settle()
         case .failed(let code, let reason):
             lane.settings.logger.debug(
                 "a TLS handshake failed", metadata: ["reason": "\(reason)"])
             lose(code)
-            settle(now)
+            settle()
         }
     }
 

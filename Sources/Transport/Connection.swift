@@ -8,8 +8,8 @@ import ServiceLimits
 /// It reads when the engine demands, keeps what the engine did not take, writes what the engine
 /// hands out, and calls the engine at its deadlines. A connection that waits owns no buffer.
 ///
-/// `@unchecked Sendable`: `onLane` and `isOnLane` may be used from any thread (the lane takes care
-/// of that); everything else is touched only on the connection's lane.
+/// `@unchecked Sendable`: `engineLane` may be used from any thread; everything else is touched only
+/// on the connection's lane.
 final class Connection: EngineHost, @unchecked Sendable {
     enum Phase {
         /// The stream is being set up; there is no engine yet.
@@ -133,7 +133,7 @@ final class Connection: EngineHost, @unchecked Sendable {
         case .lingering:
             if wantsWrite { endWriting() }
             if !inputEnded { discardInput() }
-            settle(now)
+            settle()
         case .holding, .closed:
             break
         }
@@ -195,13 +195,13 @@ final class Connection: EngineHost, @unchecked Sendable {
             guard offerKept(now) > 0 else { break }
             rounds += 1
         }
-        settle(now)
+        settle()
     }
 
     // MARK: After each turn
 
     /// Brings the poller, the socket's low-water mark, the timers and the lane's load up to date.
-    func settle(_ now: ContinuousClock.Instant) {
+    func settle() {
         switch phase {
         case .opening, .open, .lingering:
             updateInterest()

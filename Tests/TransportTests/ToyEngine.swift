@@ -3,6 +3,13 @@ import HTTPWire
 import Synchronization
 import TestSupport
 
+extension EngineHost {
+    /// Runs `work` on the connection's lane.
+    func onLane(_ work: @escaping @Sendable () -> Void) { engineLane.post(work) }
+    /// Whether the caller runs on the connection's lane.
+    var isOnLane: Bool { engineLane.isCurrent }
+}
+
 /// What every toy needs: a queue of output and the engine's book-keeping.
 class ToyEngine: WireEngine {
     let host: any EngineHost

@@ -1,7 +1,7 @@
 extension Response {
     /// Text shorter than this is sent plain: with its head it fits in a packet or two either way,
     /// and a kilobyte of JSON is coded no faster than it is sent.
-    public static let codedTextBytes = 1024
+    private static let codedTextBytes = 1024
     /// Longer text is coded as it is sent, so that no lane is kept for longer than a turn.
     private static let codedAtOnceBytes = 64 * 1024
 

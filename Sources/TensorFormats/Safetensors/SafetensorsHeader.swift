@@ -33,10 +33,10 @@ public final class SafetensorsHeader: Sendable {
 /// What a body may demand of the service.
 public struct SafetensorsLimits: Sendable {
     /// The format's own bound for a header's length, which the reference reader enforces.
-    public static let formatHeaderBytes = 100_000_000
+    static let formatHeaderBytes = 100_000_000
     /// Tensors beyond this rank are refused: NumPy and PyTorch end there, and a shape's length is
     /// otherwise the peer's to choose.
-    public static let rank = 64
+    static let rank = 64
 
     /// Bytes of a header's JSON; at most `formatHeaderBytes` has an effect.
     public var headerBytes: Int
