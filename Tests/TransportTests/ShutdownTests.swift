@@ -98,7 +98,10 @@ import Transport
         async throws
     {
         let uploads = Uploads()
-        let limits = Limits()
+        var changed = Limits()
+        // On a busy machine the shutdown's task may begin late; the body must not time out before.
+        changed.bodyGrace = .seconds(2 * patience)
+        let limits = changed
         let server = try Server(
             listen: [kind.address], tls: try kind.identity(), laneCount: 1, limits: limits,
             logger: quietLogger(),
