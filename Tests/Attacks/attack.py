@@ -7,9 +7,12 @@ ALL = {}
 ENDED, ABSORBED = "ended", "absorbed"
 """The service must end the connection; or it may go on, because what is sent is lawful, or costs
 the service less than the attacker."""
-SHORT = ("--head-timeout", "1s", "--idle-timeout", "1s", "--body-grace", "1s",
-         "--write-timeout", "1s", "--linger", "500ms")
+SHORT = ("--head-timeout", "2s", "--idle-timeout", "2s", "--body-grace", "2s",
+         "--write-timeout", "2s", "--linger", "500ms")
 """Settings under which slow attacks show their outcome within the short form."""
+LATEST = 60
+"""Seconds after which what has to be ended is taken for absorbed, if the attack is not longer: so
+that a busy machine changes no outcome."""
 MIB = 1 << 20
 
 

@@ -7,7 +7,7 @@ import socket
 import struct
 import time
 
-from attack import Outcome, register
+from attack import ENDED, LATEST, Outcome, register
 
 AT_ONCE = 200
 """Connections that are being made at the same time: fewer than a listener's backlog."""
@@ -23,9 +23,11 @@ def crowd(name, count, opening, drip=None, interval=1.0, receive=None, buffer=No
     after that; receive: so many bytes are read every interval instead of all that come;
     buffer: of the socket, for those that read slowly. The long form has `long_count` of them.
     """
+    patience = LATEST if options.get("outcomes") == (ENDED,) else 0
+
     def run(port, seconds):
         many = long_count if long_count and seconds >= 10 else count
-        return Crowd(port, many, opening, drip, interval, receive, buffer).run(seconds)
+        return Crowd(port, many, opening, drip, interval, receive, buffer).run(seconds, patience)
     register(name, run, **options)
 
 
@@ -45,17 +47,20 @@ class Crowd:
         self.members = {}
         self.connecting = 0
         self.made = 0
+        self.left = count
+        """Of the first `count`, those that are not ended."""
         self.units = self.bytes = 0
         self.ends = collections.Counter()
         self.took = []
         self.due = collections.deque()
         """Members with the time of their next drip, in order: the interval is the same for all."""
 
-    def run(self, seconds):
+    def run(self, seconds, patience=0):
+        """`patience`: seconds that it may take until the first have all ended, if that is more."""
         allow_descriptors(self.count + 100)
         began = time.monotonic()
-        deadline = began + seconds
-        while (now := time.monotonic()) < deadline:
+        deadline, latest = began + seconds, began + patience
+        while (now := time.monotonic()) < deadline or now < latest and self.left:
             while self.connecting < AT_ONCE and len(self.members) < self.count:
                 self._connect(now)
             for number, events in self.epoll.poll(0.02, 1000):
@@ -69,13 +74,12 @@ class Crowd:
                        time.monotonic() - began)
 
     def _describe(self):
-        left = sum(member.generation == 0 for member in self.members.values())
-        text = f"{self.count - left:,} of the first {self.count:,} ended"
+        text = f"{self.count - self.left:,} of the first {self.count:,} ended"
         if self.took:
             text += f" after {self.took[len(self.took) // 2]:.1f} to {max(self.took):.1f} s"
         for how, count in self.ends.most_common(2):
             text += f"; {count:,} × {how}"
-        return text, left == 0
+        return text, self.left == 0
 
     def _connect(self, now):
         made = socket.socket()
@@ -152,6 +156,7 @@ class Crowd:
             how = f"{member.text[9:12].decode()}, {how}"
         self.ends[how] += 1
         if member.generation == 0:
+            self.left -= 1
             self.took.append(time.monotonic() - member.began)
         del self.members[member.socket.fileno()]
         quit_at_once(member.socket)

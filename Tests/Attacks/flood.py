@@ -2,7 +2,7 @@
 
 import time
 
-from attack import Outcome, register
+from attack import ENDED, LATEST, Outcome, register
 from link import Link
 
 STALLED = 0.5
@@ -15,24 +15,26 @@ def flood(name, reads=True, link=None, **options):
     `reads`: whether answers are read at all; `link`: further arguments of `Link`.
     """
     def decorate(feed):
-        register(name, lambda port, seconds: _run(feed, reads, link or {}, port, seconds),
+        patience = LATEST if options.get("outcomes") == (ENDED,) else 0
+        register(name, lambda port, seconds: _run(feed, reads, link or {}, patience, port, seconds),
                  **options)
         return feed
     return decorate
 
 
-def _run(feed, reads, options, port, seconds):
-    """Attacks again whenever the connection is ended. The end of the first is told."""
+def _run(feed, reads, options, patience, port, seconds):
+    """Attacks again whenever the connection is ended. The end of the first is told, which has
+    `patience` seconds at least."""
     began = time.monotonic()
     deadline = began + seconds
     links, units, count, first = 0, 0, 0, None
-    while time.monotonic() < deadline:
+    while first is None or time.monotonic() < deadline:
         try:
             link = Link(port, **options)
         except OSError:
             time.sleep(0.01)
             continue
-        link.run(feed(link), reads, deadline)
+        link.run(feed(link), reads, deadline if first else max(deadline, began + patience))
         link.close()
         links += 1
         units += link.units

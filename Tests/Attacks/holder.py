@@ -12,6 +12,7 @@ from frames import END_HEADERS, END_STREAM, HEADERS, PREFACE, FrameReader, frame
 from http1_floods import GET
 
 AT_ONCE = 200
+PATIENCE = 60
 OPENINGS = {"1": GET, "2": PREFACE + settings() + frame(
     HEADERS, END_HEADERS | END_STREAM, 1, request())}
 
@@ -24,7 +25,7 @@ def hold(version, port, count):
         batch = []
         for _ in range(first, min(first + AT_ONCE, count)):
             with contextlib.suppress(OSError):
-                batch.append(socket.create_connection(("127.0.0.1", port), 5))
+                batch.append(socket.create_connection(("127.0.0.1", port), PATIENCE))
                 batch[-1].sendall(OPENINGS[version])
         for made in batch:
             with contextlib.suppress(OSError):

@@ -210,8 +210,9 @@ def window_updates(link):
     yield from repeated(window_update(1, 1))
 
 
-@flood("RST_STREAM of idle streams", outcomes=(ENDED,), code="PROTOCOL_ERROR")
+@flood("RST_STREAM of idle streams", outcomes=(ENDED,))
 def reset_idle(link):
+    """PROTOCOL_ERROR for the first, or ENHANCE_YOUR_CALM for many that are read at once."""
     return per_stream(reset)
 
 

@@ -133,7 +133,7 @@ def main():
     services = []
 
     def start(**arguments):
-        services.append(Service(**arguments))
+        services.append(Service(**arguments, patient=False))
         return services[-1]
 
     service = start()

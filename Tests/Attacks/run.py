@@ -46,7 +46,7 @@ def main():
 
 @contextlib.contextmanager
 def serving(settings):
-    service = Service(*settings, tls=True)
+    service = Service(*settings, tls=True, patient=False)
     try:
         siege.prepare(service)
         yield service

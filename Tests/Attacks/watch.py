@@ -22,6 +22,7 @@ class Probe:
         self.process = subprocess.Popen(
             [sys.executable, FOLDER / "probe.py", str(self.port)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "ready\n"
         return self
 
     def __exit__(self, *_):
@@ -45,7 +46,7 @@ class Watch(Repeated):
     def __init__(self, service):
         super().__init__(self._look, seconds=0.2)
         self.service = service
-        self.memory_before = self.most_memory = service.memory("Pss_Anon")
+        self.memory_before = self.most_memory = service.memory(slots=False)
         self.descriptors_before = self.most_descriptors = service.descriptors()
         self.processor_before = self._processor()
 
@@ -54,7 +55,7 @@ class Watch(Repeated):
         self.processor = self._processor() - self.processor_before
 
     def _look(self):
-        self.most_memory = max(self.most_memory, self.service.memory("Pss_Anon"))
+        self.most_memory = max(self.most_memory, self.service.memory(slots=False))
         self.most_descriptors = max(self.most_descriptors, self.service.descriptors())
 
     def _processor(self):
@@ -69,7 +70,7 @@ class Watch(Repeated):
 
     @property
     def growth_after(self):
-        return self.service.memory("Pss_Anon") - self.memory_before
+        return self.service.memory(slots=False) - self.memory_before
 
     @property
     def descriptors_after(self):

@@ -3,6 +3,7 @@
 POLYAK_PROTOCOL chooses it: h1 (HTTP/1.1, the default), h2 (HTTP/2), h1-tls or h2-tls.
 """
 
+import collections
 import contextlib
 import http.client
 import itertools
@@ -29,6 +30,10 @@ SAFETENSORS = "application/vnd.safetensors"
 PROTOCOL = os.environ.get("POLYAK_PROTOCOL", "h1")
 assert PROTOCOL in ("h1", "h2", "h1-tls", "h2-tls"), PROTOCOL
 TLS, HTTP2 = PROTOCOL.endswith("-tls"), PROTOCOL.startswith("h2")
+# The machine may stand still for many seconds between any two steps of a client. And a checkpoint
+# between two looks at a session would change its `durable_revision`.
+PATIENT = {"POLYAK_HEAD_TIMEOUT": "10m", "POLYAK_BODY_GRACE": "10m", "POLYAK_LEASE_WINDOW": "10m",
+           "POLYAK_CHECKPOINT_INTERVAL": "24h"}
 _names = itertools.count()
 
 
@@ -36,11 +41,12 @@ class Service:
     """A running `polyak serve` on a port of the system's choice.
 
     It has a folder of its own, which goes with it, unless `data` and `runtime` are given.
-    `wrapper` is a command that becomes the service.
+    `wrapper` is a command that becomes the service. With `patient` its settings are such that time
+    alone changes nothing, but for those that are given.
     """
 
     def __init__(self, *arguments, data=None, runtime=None, unix=False, environment=None,
-                 wrapper=(), tls=TLS):
+                 wrapper=(), tls=TLS, patient=True):
         self.folder = tempfile.TemporaryDirectory(prefix="polyak-test-")
         own = pathlib.Path(self.folder.name)
         self.runtime = pathlib.Path(runtime or own / "runtime")
@@ -57,8 +63,9 @@ class Service:
                           str(certificate), "--tls-key", str(key)]
         command = [*wrapper, str(BINARY), "serve", *listeners, "--runtime-directory", str(self.runtime),
                    "--data-directory", str(data)]
-        environment = {key: value for key, value in os.environ.items()
-                       if not key.startswith("POLYAK")} | (environment or {})
+        inherited = {key: value for key, value in os.environ.items()
+                     if not key.startswith("POLYAK")}
+        environment = inherited | (PATIENT if patient else {}) | (environment or {})
         self.process = subprocess.Popen(
             [*command, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, env=environment)
@@ -124,14 +131,21 @@ class Service:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
-    def memory(self, kind="Pss"):
-        """The process's proportional share of memory in bytes, the slots it maps included.
+    def memory(self, slots=True):
+        """Bytes of memory that the process has allocated, and with `slots` those it maps.
 
-        The program's own text is in it too, whose share grows when another process that runs the
-        same program ends; not so with the kind `Pss_Anon`, which leaves files out.
+        Not the program's text: its proportional share grows when another process that runs the
+        same program ends.
         """
-        text = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
-        return int(re.search(rf"^{kind}:\s+(\d+) kB", text, re.M)[1]) * 1024
+        own = f"{os.path.realpath(self.runtime)}/"
+        total, counts = 0, False
+        for line in pathlib.Path(f"/proc/{self.process.pid}/smaps").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1]) * 1024 if counts else 0
+            elif re.match("[0-9a-f]+-", line):
+                _, _, _, _, inode, *path = line.split(maxsplit=5)
+                counts = inode == "0" or slots and path[0].startswith(own)
+        return total
 
     def runtime_bytes(self):
         total = 0
@@ -298,7 +312,33 @@ def upload_bytes(path, body, *fields, length=None):
     return bytes(upload_to(path, body, *fields, length=length))
 
 
-def eventually(condition, message, seconds=10):
+def wait_until_read(connected):
+    """Waits until the service has read everything that was sent over a TCP connection."""
+    own, other = connected.getsockname()[1], connected.getpeername()[1]
+
+    def is_read():
+        found = tcp_connections()
+        ours, its = found.get((own, other)), found.get((other, own))
+        return ours and its and ours.unsent == its.unread == 0
+
+    eventually(is_read, "what was sent is not read")
+
+
+TCPConnection = collections.namedtuple("TCPConnection", "state unsent unread")
+ESTABLISHED, CLOSE_WAIT = 1, 8
+
+
+def tcp_connections():
+    """What the kernel knows of IPv4's, by the local and the remote port."""
+    found = {}
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, state, queued = line.split()[:5]
+        ports = tuple(int(each.split(":")[1], 16) for each in (local, remote))
+        found[ports] = TCPConnection(*(int(each, 16) for each in (state, *queued.split(":"))))
+    return found
+
+
+def eventually(condition, message, seconds=PATIENCE):
     """Waits until `condition()` is true; for what the service finishes after its answer."""
     end = time.monotonic() + seconds
     while not condition():

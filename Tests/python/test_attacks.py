@@ -1,7 +1,7 @@
 """Each attack of Tests/Attacks for a moment: how it ends, memory, the status beside it.
 
-The bound on the status only finds a service that stands still; `Tests/Attacks/run.py` shows how
-fast it is, on a machine that does nothing else.
+Here the status only has to be answered; how fast it must be, `Tests/Attacks/run.py` judges, on a
+machine that does nothing else.
 """
 
 import sys
@@ -15,8 +15,6 @@ sys.path.append(str(ROOT / "Tests" / "Attacks"))
 import catalogue  # noqa: E402
 import siege  # noqa: E402
 
-STANDSTILL = 5000
-"""Milliseconds."""
 pytestmark = pytest.mark.once("attacks choose their protocol themselves")
 
 
@@ -39,6 +37,6 @@ def attacked():
 @pytest.mark.parametrize("attack", catalogue.ALL.values(), ids=lambda attack: attack.name)
 def test_an_attack_is_ended_or_absorbed(attacked, attack):
     service = attacked(attack.settings)
-    row = siege.besiege(service, attack, 4 if attack.settings else 1.5)
+    row = siege.besiege(service, attack, 5 if attack.settings else 1.5)
     siege.print_row(siege.cells(row))
-    assert not siege.complaints(attack, row, STANDSTILL)
+    assert not siege.complaints(attack, row)

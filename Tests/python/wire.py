@@ -11,7 +11,8 @@ import struct
 
 from models import decode
 
-PATIENCE = 30
+PATIENCE = 60
+"""Seconds after which a wait has failed, on a machine that is busy with other things."""
 # A body whose length is not told in the head: chunked, in HTTP/1.1.
 UNTOLD = object()
 
