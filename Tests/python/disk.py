@@ -10,6 +10,8 @@ import tempfile
 
 import pytest
 
+from harness import eventually
+
 # EXT4_IOC_SHUTDOWN and XFS_IOC_GOINGDOWN, _IOR('X', 125, __u32); 2: the log is not flushed.
 SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 SYSTEMS = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
@@ -49,7 +51,9 @@ class Disk:
         self.is_cut = False
 
     def unmount(self):
-        subprocess.run(["umount", self.point], check=True)
+        # The kernel may still be at work for a process that has ended.
+        eventually(lambda: subprocess.run(["umount", self.point], check=False).returncode == 0,
+                   "the file system is in use")
 
     def cut(self):
         point = os.open(self.point, os.O_RDONLY)

@@ -12,12 +12,17 @@ import tempfile
 from harness import BINARY, PATIENCE, Service
 
 
+# What the tests write at most, twice; containers often have 64 MiB.
+ROOM = 512 << 20
+
+
 class Home:
     """A data and a runtime directory. `start` runs the service on them; `kill` is `kill -9`."""
 
     def __init__(self, *arguments, data=None, runtime=None):
-        # In memory: most of these tests end the process, not the machine.
-        place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        # In memory, if there is enough: most of these tests end the process, not the machine.
+        has_room = os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > ROOM
+        place = "/dev/shm" if has_room else None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="polyak-home-", dir=place))
         self.data = pathlib.Path(data or self.folder / "data")
         self.runtime = pathlib.Path(runtime or self.folder / "runtime")

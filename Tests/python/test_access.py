@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -52,12 +53,13 @@ class Guarded:
         assert answer.status in (200, 201), answer
 
     def hang_up(self):
-        """SIGHUP; returns when the service has read its files again, or failed to."""
-        def count():
-            return sum("read again" in line for line in self.service.lines)
-        before = count()
+        """SIGHUP; what the service says when it has read its files again, or failed to."""
+        def said():
+            return [line for line in self.service.lines if "read again" in line]
+        before = len(said())
         self.service.process.send_signal(signal.SIGHUP)
-        eventually(lambda: count() > before, "SIGHUP had no effect")
+        eventually(lambda: len(said()) > before, "SIGHUP had no effect")
+        return said()[-1]
 
 
 @pytest.fixture
@@ -168,6 +170,7 @@ def test_sighup_swaps_tokens_under_load(guarded):
                 counts[index] += 1
                 if answer.status != 200:
                     failures.append(answer)
+                    return
 
     threads = [threading.Thread(target=load, args=(0, "GET", "/v1/sessions/s", None, guarded.read)),
                threading.Thread(target=load, args=(1, "POST", "/v1/sessions/s/parameters", SMALL,
@@ -185,12 +188,13 @@ def test_sighup_swaps_tokens_under_load(guarded):
                 assert guarded.ask("GET", "/v1/sessions", None, old).status == 401
             old = new
             guarded.file.drop(f"turn{turn}")
+            seen = list(counts)
+            eventually(lambda: failures or all(map(int.__gt__, counts, seen)), "a client stalls")
     finally:
         done.set()
         for thread in threads:
             thread.join(PATIENCE)
     assert not failures
-    assert min(counts) > 20
 
 
 def test_a_file_that_is_wrong_leaves_the_old_tokens(guarded, tmp_path):
@@ -203,8 +207,7 @@ def test_a_file_that_is_wrong_leaves_the_old_tokens(guarded, tmp_path):
                 lambda: (guarded.file.path.rmdir(), os.mkfifo(guarded.file.path, 0o600))]
     for mistake in mistakes:
         mistake()
-        guarded.hang_up()
-        assert "token file not read again" in guarded.service.lines[-1]
+        assert "token file not read again" in guarded.hang_up()
         for token in (guarded.read, guarded.admin):
             assert guarded.ask("GET", "/v1/sessions", None, token).status == 200
     guarded.file.drop("boss")
@@ -281,6 +284,11 @@ LOCAL = ("--listen", "127.0.0.1:0")
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0"])
 @pytest.mark.once("starts, not answers, are looked at")
 def test_other_machines_are_listened_to_only_if_somebody_says_who_may(address, tokens, tmp_path):
+    if address.startswith("["):
+        try:
+            socket.create_server(("::", 0), family=socket.AF_INET6).close()
+        except OSError:
+            pytest.skip("this machine has no IPv6")
     tokens.add("boss", "admin")
     listen = ("--listen", address)
     status, said = starts(listen, tmp_path)

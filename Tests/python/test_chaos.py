@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 import oracle
-from harness import SAFETENSORS, Request, Session, eventually
+from harness import PATIENCE, SAFETENSORS, Request, Session, eventually
 from models import assert_same, encode, tensor
 
 SECONDS = float(os.environ.get("POLYAK_CHAOS_SECONDS", 20))
@@ -167,7 +167,7 @@ def test_many_trainers_at_once_and_clients_that_vanish(start_service):
         for trainer in everyone:
             trainer.start()
         for trainer in everyone:
-            trainer.join(SECONDS + 60)
+            trainer.join(SECONDS + 2 * PATIENCE)
             assert not trainer.is_alive(), "a trainer is stuck"
         failures = [trainer.failure for trainer in everyone if trainer.failure]
         assert not failures, failures[:3]

@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 
+from harness import PATIENCE
 from home import Home
 from mirror import LOST, Mirror, let_work
 
@@ -53,11 +54,11 @@ def round_of_death(home, mirrors, random):
     writers = [Writer(service, mirror, compared) for mirror in mirrors]
     if random.random() < 0.9:
         for _ in mirrors:
-            assert compared.acquire(timeout=60), "a session was not compared in time"
+            assert compared.acquire(timeout=2 * PATIENCE), "a session was not compared in time"
     let_work(writers, random.uniform(0, 0.35))
     home.kill()
     for writer in writers:
-        writer.join(60)
+        writer.join(PATIENCE)
         assert not writer.is_alive(), "a writer is stuck"
         if writer.failure:
             raise AssertionError(f"{writer.mirror.name} after {writer.mirror.sent} changes") \

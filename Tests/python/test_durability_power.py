@@ -14,6 +14,7 @@ import pytest
 
 from disk import SYSTEMS, Disk
 from faults import Faults
+from harness import PATIENCE
 from home import Home
 from mirror import LOST, Mirror, let_work
 
@@ -63,11 +64,11 @@ def cut_once(disk, home, mirrors, random, environment=None):
     service, compared = home.start(environment=environment), threading.Semaphore(0)
     writers = [Writer(disk, service, mirror, compared) for mirror in mirrors]
     for _ in mirrors:
-        assert compared.acquire(timeout=60), "a session was not compared in time"
+        assert compared.acquire(timeout=2 * PATIENCE), "a session was not compared in time"
     let_work(writers, random.uniform(0.02, 0.5))
     disk.cut()
     for writer in writers:
-        writer.join(60)
+        writer.join(PATIENCE)
         assert not writer.is_alive(), "a writer is stuck"
     home.kill()
     disk.unmount()

@@ -135,7 +135,7 @@ def test_json_bodies_together_have_a_limit(start_service, coding):
 
 @pytest.mark.http1_only("heads that come in parts")
 def test_a_head_that_does_not_end_times_out(start_service):
-    service = start_service("--head-timeout", "300ms")
+    service = start_service("--head-timeout", "2s")
     with service.raw() as raw:
         raw.send(b"GET /livez HTTP/1.1\r\nHost: h\r\n")
         answer = raw.answer()
@@ -145,7 +145,8 @@ def test_a_head_that_does_not_end_times_out(start_service):
 
 
 def test_a_body_without_progress_times_out_and_leaves_no_trace(start_service):
-    service = start_service("--body-grace", "300ms")
+    # Long enough that no other body of this test is ever so late.
+    service = start_service("--body-grace", "2s")
     with service.client() as client, client.session({"rule": {"name": "uniform"}}) as session:
         session.fold(GOOD)
         before = session.average()
@@ -200,7 +201,7 @@ def test_the_same_key_in_flight_is_told_to_come_back(service, client):
 
 
 def test_after_sigterm_uploads_in_flight_finish_and_new_ones_are_refused(start_service):
-    service = start_service()
+    service = start_service("--shutdown-grace", "10m")
     client = service.client()
     session = client.session({"rule": {"name": "uniform"}})
     upload = service.wire()
@@ -215,7 +216,7 @@ def test_after_sigterm_uploads_in_flight_finish_and_new_ones_are_refused(start_s
     assert waiting.complete(GOOD).status == 200, "and so does the one that waits for its turn"
     waiting.close()
     upload.close()
-    assert service.process.wait(30) == 0
+    assert service.process.wait(PATIENCE) == 0
 
 
 def test_an_upload_that_outlasts_the_grace_is_refused_and_leaves_no_trace():
@@ -270,7 +271,7 @@ def test_a_second_sigterm_ends_it_now(start_service):
             eventually(lambda: client_is_closed(client), "the first SIGTERM is not obeyed")
             assert service.process.poll() is None, "the upload in flight keeps it"
             service.process.terminate()
-            service.process.wait(10)
+            service.process.wait(PATIENCE)
     service.discard()
 
 

@@ -211,7 +211,8 @@ def test_what_is_wrong_in_a_body_that_comes_after_the_answer_ends_the_connection
 
 
 # Anything that may become a request is waited for, and nothing is said before.
-def test_every_beginning_of_a_request_is_waited_for(service):
+def test_every_beginning_of_a_request_is_waited_for(start_service):
+    service = start_service("--head-timeout", "10m")
     request = b"GET /livez HTTP/1.1\r\nHost: polyak.test\r\nX:\t y\r\n\r\n"
     waiting = {}
     for end in range(len(request)):

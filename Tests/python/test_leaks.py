@@ -31,8 +31,8 @@ def expect_flat(service, act):
     for number in range(ROUND):
         act(number)
     eventually(lambda: service.memory() - before < SLACK,
-               f"memory grew in {ROUND} rounds beyond {before + SLACK} bytes", 30)
-    eventually(lambda: service.descriptors() <= descriptors + 2, "descriptors are left open", 30)
+               f"memory grew in {ROUND} rounds beyond {before + SLACK} bytes")
+    eventually(lambda: service.descriptors() <= descriptors + 2, "descriptors are left open")
     print(f"{ROUND} more: {service.memory() - before:+} bytes")
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import oracle
-from harness import Request, Service, Wire, eventually, request_bytes, upload_bytes, upload_to
+from harness import (Request, Service, Wire, eventually, request_bytes, upload_bytes, upload_to,
+                     wait_until_read)
 from models import assert_same, encode, tensor
 from repeated import Repeated
 
@@ -193,9 +194,11 @@ def test_it_waits_for_its_turn(local, session):
     sent = encode(MODELS[0])
     (local.files / "waiting").write_bytes(encode(MODELS[1]))
     with local.wire() as first, local.wire() as second:
-        first.open(upload_to(session.path, sent[:-1000], length=len(sent)))
-        session.client.get("/livez")
+        first.open(upload_to(session.path, b"", "Expect: 100-continue", length=len(sent)))
+        assert first.head()[0] == 100
+        first.more(sent[:-1000])
         second.open(reference(session.path, {"path": "waiting"}))
+        wait_until_read(second.socket)
         # It is read at its turn, so until then the file may still be written.
         first.more(sent[-1000:])
         assert first.answer().json()["revision"] == 1
@@ -352,7 +355,7 @@ def test_it_is_off_by_default(start_service):
         assert "--local-files" in problem["detail"]
         before = service.descriptors()
         give(raw, session, [number] * 8).problem(415, "unsupported-format")
-        assert service.descriptors() == before
+        eventually(lambda: service.descriptors() == before, "descriptors are left open")
 
 
 def test_other_hosts_may_not_name_files(start_service, tmp_path):
@@ -407,7 +410,8 @@ def test_shortening_the_file_meanwhile_harms_nobody(local, kind):
 
         folded, refused = 0, 0
         with disturbing(number, content):
-            for _ in range(200):
+            # However the two take turns on this machine, some must meet a short file.
+            while folded + refused < 200 or folded + refused < 5000 and refused == 0:
                 answer = upload()
                 if answer.status == 200:
                     folded += 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import oracle
-from harness import Request, upload_to
+from harness import Request, upload_to, wait_until_read
 from models import assert_same, encode, tensor
 from ordinary import UNIFORM, averaged
 from ordinary import ORDINARY as MODEL
@@ -102,8 +102,8 @@ def test_deleting_ends_uploads_and_waiters_with_404(service, client):
         waiting.open(upload_to(session.path, body))
         poll.open(Request("GET", f"{session.path}/averages/main", b"",
                           f"If-None-Match: {etag}", "Prefer: wait=30"))
-        # Only when a later request has been answered has the service surely seen the earlier.
-        assert client.get("/livez").status == 200
+        for wire in (waiting, poll):
+            wait_until_read(wire.socket)
         assert client.request("DELETE", session.path).status == 204
         for wire in (upload, waiting, poll):
             wire.answer().problem(404, "session-not-found")
@@ -285,7 +285,6 @@ def test_reports_wait_for_the_uploads_before_them(service, client):
         assert upload.head()[0] == 100
         report.open(Request("POST", f"{session.path}/epochs", b'{"loss":1,"epoch":1}',
                             "Content-Type: application/json"))
-        # A later request's answer shows that the service has most likely seen the report.
-        assert client.get("/livez").status == 200
+        wait_until_read(report.socket)
         assert upload.complete(body).json()["revision"] == 1
         assert report.answer().json()["revision"] == 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import oracle
-from harness import Request, eventually, upload_to
+from harness import PATIENCE, Request, eventually, upload_to
 from models import assert_same, decode, encode, tensor
 from repeated import Repeated
 
@@ -121,7 +121,7 @@ def folding(service, session, model):
     thread = threading.Thread(target=fold)
     thread.start()
     yield thread
-    thread.join(30)
+    thread.join(PATIENCE)
     assert not thread.is_alive() and not failures, failures
 
 
@@ -337,13 +337,16 @@ def test_fast_readers_are_never_dropped_and_get_whole_revisions(start_service):
             reader.start()
         try:
             for model in steps[1:]:
-                session.fold(model)
+                revision = session.fold(model)["revision"]
+                # However the readers are scheduled, they see the average change.
+                if revision % 10 == 0:
+                    eventually(lambda: wrong or max(seen, default=0) > revision - 10,
+                               "nobody reads")
         finally:
             done.set()
             for reader in readers:
-                reader.join(30)
+                reader.join(PATIENCE)
         assert not wrong, wrong[:3]
-        assert len(seen) > 3, "the readers saw the average change"
         assert files.most.keys() == {"main", "smooth"}
         assert max(files.most.values()) <= 3
         eventually(lambda: files.look() == {"main": 2, "smooth": 2},

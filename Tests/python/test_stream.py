@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import oracle
-from harness import Request
+from harness import PATIENCE, Request, eventually
 from models import Tensor, decode, tensor
 
 ELEMENTS = 300_000
@@ -93,14 +93,16 @@ def test_reads_during_uploads_are_of_one_revision(service, client):
             reader.start()
         try:
             for model in models[1:]:
-                session.fold(model)
+                revision = session.fold(model)["revision"]
+                # However the readers are scheduled, they see the average change.
+                if revision % 10 == 0:
+                    eventually(lambda: wrong or seen and max(seen) > revision - 10, "nobody reads")
         finally:
             done.set()
             for reader in readers:
-                reader.join(30)
+                reader.join(PATIENCE)
         assert read_whole(client, session) == (UPLOADS, known[UPLOADS])
     assert not wrong, wrong[:5]
-    assert len(set(seen)) > 5, "the readers saw the average change"
 
 
 @pytest.mark.parametrize("over", ["tcp", "unix"])

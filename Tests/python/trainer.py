@@ -30,7 +30,7 @@ class Averager:
     def __init__(self, url, session, record=None, http2=False):
         if http2:
             # Without TLS, a client has to know beforehand that the service speaks HTTP/2.
-            self.client = httpx.Client(base_url=url, http1=False, http2=True)
+            self.client = httpx.Client(base_url=url, http1=False, http2=True, timeout=60)
             self.send = self._send_http2
         else:
             self.connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
