@@ -1,7 +1,7 @@
 import Foundation
 
-/// A blocking Unix socket: a stream to a service, or a place where datagrams arrive. A wait of half
-/// a minute is a failure.
+/// A blocking Unix socket: a stream to a service, or a place where datagrams arrive. A wait of a
+/// minute is a failure.
 final class UnixClient {
     struct Failure: Error {
         var code = errno
@@ -29,7 +29,7 @@ final class UnixClient {
     }
 
     private func limitWaits() {
-        var limit = timeval(tv_sec: 30, tv_usec: 0)
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 

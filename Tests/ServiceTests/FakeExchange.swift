@@ -47,8 +47,8 @@ final class FakeExchange: Exchange {
         while true {
             while let work = takeWork() { work() }
             if condition() { return }
-            guard arrival.wait(timeout: .now() + .seconds(20)) == .success else {
-                Issue.record("nothing happened for 20 s")
+            guard arrival.wait(timeout: .now() + .seconds(60)) == .success else {
+                Issue.record("nothing happened for 60 s")
                 return
             }
         }

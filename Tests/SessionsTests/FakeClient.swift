@@ -48,8 +48,8 @@ final class FakeClient: UploadClient {
         while true {
             runLane()
             if condition() { return }
-            guard arrival.wait(timeout: .now() + .seconds(20)) == .success else {
-                Issue.record("nothing happened for 20 s")
+            guard arrival.wait(timeout: .now() + .seconds(60)) == .success else {
+                Issue.record("nothing happened for 60 s")
                 return
             }
         }
@@ -58,8 +58,8 @@ final class FakeClient: UploadClient {
     /// Waits until a Dispatch thread hands work to the lane, without running it.
     func waitForLaneWork() {
         while !hasLaneWork {
-            guard arrival.wait(timeout: .now() + .seconds(20)) == .success else {
-                Issue.record("nothing happened for 20 s")
+            guard arrival.wait(timeout: .now() + .seconds(60)) == .success else {
+                Issue.record("nothing happened for 60 s")
                 return
             }
         }

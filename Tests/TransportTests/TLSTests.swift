@@ -142,21 +142,29 @@ import Transport
         }
     }
 
+    /// The server's port, to be talked to without TLS.
+    private static func plain(_ server: Server) throws -> ListenAddress {
+        guard case .tls(let host, let port) = server.addresses[0] else { throw TLSFailure("port") }
+        return .tcp(host: host, port: port)
+    }
+
     @Test func `a client that does not speak TLS, or stops in the middle, is let go of`()
         async throws
     {
-        var limits = Limits()
-        limits.headTimeout = .milliseconds(300)
-        limits.linger = .milliseconds(300)
-        try await withServer(.tls, limits: limits, engine: Self.facts) { server throws in
-            guard case .tls(_, let port) = server.addresses[0] else { return }
-            let plain = ListenAddress.tcp(host: "127.0.0.1", port: port)
+        try await withServer(.tls, engine: Self.facts) { server throws in
+            let plain = try Self.plain(server)
             for method in ["GET", "DELETE", "PUT", "\u{16}\u{3}"] {
                 let client = try Client(plain)
                 try client.send(method + " / HTTP/1.1\r\nHost: a\r\n\r\n")
                 let answer = String(decoding: try client.receiveToEnd(), as: UTF8.self)
                 #expect(answer.hasPrefix("HTTP/1.1 400") == (method.count > 2), "\(method)")
             }
+            eventually("connections are left") { server.connectionCount == 0 }
+        }
+        var limits = Limits()
+        limits.headTimeout = .milliseconds(300)
+        try await withServer(.tls, limits: limits, engine: Self.facts) { server throws in
+            let plain = try Self.plain(server)
             // A record's head that promises a hello, then nothing.
             for opening in [[], [0x16], [0x16, 3, 1, 2, 0, 1, 0, 1]] as [[UInt8]] {
                 let client = try Client(plain)

@@ -69,7 +69,7 @@ func withServer(
     server.start()
     var failure: (any Error)?
     do { try await blocking { try body(server) } } catch { failure = error }
-    await server.shutdown(grace: .milliseconds(500), refusing: .zero)
+    await server.shutdown(grace: .seconds(patience), refusing: .zero)
     #expect(server.connectionCount == 0)
     if let failure { throw failure }
 }
