@@ -1,3 +1,4 @@
+import Foundation
 import HTTPWire
 import ServiceLimits
 import Testing
@@ -116,20 +117,27 @@ import Transport
             uploads.begun.wait(for: 1)
             return client
         }
-        async let stopped: Void = server.shutdown(
-            grace: .milliseconds(30), refusing: .seconds(patience))
-        try await blocking { () throws in
+        // On a thread that is there before the shutdown, and the shutdown in this task: neither
+        // waits for the threads that all tests share.
+        let answered = Gathered()
+        Thread.detachNewThread {
             uploads.cut.wait(for: 1)
             // More than the sockets hold: a service that had closed would reset it.
-            try client.send(pattern(8_000_000))
-            let answer = String(decoding: try client.receiveToEnd(), as: UTF8.self)
-            #expect(answer.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
-            #expect(answer.contains("\r\nConnection: close\r\n"))
-            #expect(answer.contains("\r\nRetry-After: 5\r\n"))
-            #expect(answer.hasSuffix("}") && answer.contains("/problems/shutting-down"))
+            let answer = try? {
+                try client.send(pattern(8_000_000))
+                return try client.receiveToEnd()
+            }()
+            (answer ?? []).withUnsafeBytes { answered.append($0[...]) }
             client.close()
+            answered.end()
         }
-        await stopped
+        await server.shutdown(grace: .milliseconds(30), refusing: .seconds(patience))
+        try await blocking { eventually("no answer") { answered.isEnded } }
+        let answer = String(decoding: answered.bytes, as: UTF8.self)
+        #expect(answer.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
+        #expect(answer.contains("\r\nConnection: close\r\n"))
+        #expect(answer.contains("\r\nRetry-After: 5\r\n"))
+        #expect(answer.hasSuffix("}") && answer.contains("/problems/shutting-down"))
         #expect(server.connectionCount == 0 && uploads.cut.count == 1)
     }
 
