@@ -6,6 +6,12 @@ extension Connection {
     ///
     /// It is bounded like a request's head, by `Limits.headTimeout`.
     func continueOpening(_ now: ContinuousClock.Instant) {
+        if var arrival {
+            let hasCome = arrival.hasCome(fd)
+            self.arrival = hasCome ? nil : arrival
+            guard hasCome else { return settle() }
+            stream = TLSStream(fd: fd, context: arrival.context)
+        }
         switch stream.handshake() {
         case .done(let agreement):
             begin(agreement, now)
@@ -25,6 +31,13 @@ extension Connection {
             lose(code)
             settle()
         }
+    }
+
+    /// Gives up a peer that has not come so far. What it sent is taken out of the socket first, for
+    /// it would see a reset otherwise.
+    func closeOpening() {
+        discardInput()
+        close()
     }
 
     private func begin(_ agreement: Agreement, _ now: ContinuousClock.Instant) {

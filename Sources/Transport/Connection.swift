@@ -25,7 +25,9 @@ final class Connection: EngineHost, @unchecked Sendable {
 
     let lane: Lane
     let fd: Int32
-    let stream: any ByteStream
+    var stream: any ByteStream
+    /// What is waited for before `stream` is encrypted; nil for a plain one, and after that.
+    var arrival: TLSArrival?
     var peer: Peer
     let token: Token
     var engine: (any WireEngine)?
@@ -67,10 +69,12 @@ final class Connection: EngineHost, @unchecked Sendable {
     private var isWoken = false
     private var countsAsBody = false
 
-    init(lane: Lane, fd: Int32, stream: any ByteStream, peer: Peer, token: Token) {
+    /// - Parameter tls: what the connection is to be encrypted with, if it is.
+    init(lane: Lane, fd: Int32, tls: TLSContext?, peer: Peer, token: Token) {
         self.lane = lane
         self.fd = fd
-        self.stream = stream
+        stream = PlainStream(fd: fd)
+        arrival = tls.map(TLSArrival.init)
         self.peer = peer
         self.token = token
     }
@@ -162,12 +166,14 @@ final class Connection: EngineHost, @unchecked Sendable {
             if engine.isReceivingBody { unread += stream.incompleteBytes }
             engine.timeExpired(now: now, unreadBytes: unread)
         }
-        if let closeDeadline, closeDeadline <= now { close() }
+        if let closeDeadline, closeDeadline <= now {
+            phase == .opening ? closeOpening() : close()
+        }
         advance(now)
     }
 
     func beginShutdown(_ now: ContinuousClock.Instant) {
-        if phase == .opening { close() }
+        if phase == .opening { closeOpening() }
         guard phase == .open else { return }
         engine?.beginShutdown(now: now)
         advance(now)
@@ -237,9 +243,11 @@ final class Connection: EngineHost, @unchecked Sendable {
     /// or a reset wakes at any mark). A Unix socket ignores the mark, and under TLS other bytes
     /// are in the socket than the engine gets.
     private func updateLowWater() {
-        guard isTCP, stream.isPlain else { return }
+        guard isTCP, stream.isPlain || lowWater > 1 else { return }
         var wanted: Int32 = 1
-        if phase == .open, !inputEnded {
+        if let arrival {
+            wanted = max(1, Int32(arrival.lowWater))
+        } else if stream.isPlain, phase == .open, !inputEnded {
             guard case .bytes(let atLeast)? = engine?.readDemand else { return }
             wanted = Int32(min(max(atLeast, 1), lane.buffer.count))
         }

@@ -150,9 +150,7 @@ final class Lane: EngineLane, @unchecked Sendable {
             generations.append(0)
         }
         let token = Token.connection(slot: slot, generation: generations[slot])
-        let stream: any ByteStream =
-            if let tls { TLSStream(fd: fd, context: tls) } else { PlainStream(fd: fd) }
-        let connection = Connection(lane: self, fd: fd, stream: stream, peer: peer, token: token)
+        let connection = Connection(lane: self, fd: fd, tls: tls, peer: peer, token: token)
         slots[slot] = connection
         connection.open()
     }

@@ -333,6 +333,29 @@ def test_idle_connections_are_small(tls):
         connected.close()
 
 
+@pytest.mark.parametrize("opening", [0, 1, 5, 200])
+def test_a_stalled_handshake_costs_little_before_the_hello_is_whole(start_service, opening):
+    count = 300
+    service = start_service("--head-timeout", "600s", tls=True)
+    client = Memory()
+    client.advance()
+    hello = client.output.read()
+    # The first ones pay for what all share.
+    early = [connect(service) for _ in range(20)]
+    descriptors, before = service.descriptors(), service.memory("Pss_Anon")
+    stalled = [bare(service) for _ in range(count)]
+    for connected in stalled:
+        connected.sendall(hello[:opening])
+    eventually(lambda: service.descriptors() >= descriptors + count, "they are not accepted")
+    assert ask(early[0])[0] == 200
+    # What OpenSSL takes for a handshake is 40 KiB.
+    assert service.memory("Pss_Anon") - before < count * 16 * 1024
+    stalled[0].sendall(hello[opening:])
+    assert stalled[0].recv(1) == b"\x16", "it goes on"
+    for connected in early + stalled:
+        connected.close()
+
+
 def test_certificates_are_read_again_at_sighup(tmp_path, start_service):
     first, second = (certificates.self_signed(tmp_path, name) for name in ("first", "second"))
     files = tmp_path / "used.crt", tmp_path / "used.key"
