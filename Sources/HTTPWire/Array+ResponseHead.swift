@@ -36,15 +36,13 @@ extension Array<UInt8> {
         let nameStart = count
         append(contentsOf: name.utf8)
         precondition(count > nameStart, "a field without a name")
-        for index in nameStart..<count {
-            precondition(Byte.isToken(self[index]), "a field name that is no token: \(name)")
-        }
+        let isToken = self[nameStart...].allSatisfy { Byte.isToken($0) }
+        precondition(isToken, "a field name that is no token: \(name)")
         append(": ")
         let valueStart = count
         append(contentsOf: value.utf8)
-        for index in valueStart..<count {
-            precondition(Byte.isFieldContent(self[index]), "a control character in field \(name)")
-        }
+        let isContent = withUnsafeBytes { ByteScan.firstControl($0, from: valueStart) == $0.count }
+        precondition(isContent, "a control character in field \(name)")
         append("\r\n")
     }
 

@@ -42,6 +42,7 @@ public enum Conditions {
 
     private static func holds(ifNoneMatch field: String, _ current: EntityTag?) -> Bool {
         guard let current else { return true }
+        if current.isWhole(field) { return false }
         switch EntityTagList(field) {
         case .any: return false
         case .tags(let tags): return !tags.contains { $0.weaklyMatches(current) }

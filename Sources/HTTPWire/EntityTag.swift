@@ -13,7 +13,15 @@ public struct EntityTag: Sendable, Equatable {
 
     /// As it stands in a field: `"opaque"` or `W/"opaque"`.
     public var fieldValue: String {
-        (isWeak ? "W/" : "") + "\"" + opaque + "\""
+        isWeak ? "W/\"\(opaque)\"" : "\"\(opaque)\""
+    }
+
+    /// Whether a field's value is this tag and nothing else, as it nearly always is where the
+    /// condition holds.
+    func isWhole(_ field: String) -> Bool {
+        let (bytes, wanted) = (field.utf8, opaque.utf8)
+        return !isWeak && bytes.count == wanted.count + 2 && bytes.first == Byte.quote
+            && bytes.last == Byte.quote && bytes.dropFirst().starts(with: wanted)
     }
 
     /// Both strong and equal (section 8.8.3.2).

@@ -122,7 +122,8 @@ struct HeadParser {
         let hasBody = body != .none && body != .known(0)
         let request = RequestHead(
             method: bytes.string(requestLine.method),
-            path: requestLine.path.map { bytes.string($0) } ?? requestLine.impliedPath,
+            path: requestLine.path.map { bytes.string($0) }
+                ?? requestLine.impliedPath.description,
             query: requestLine.query.map { bytes.string($0) },
             fields: fields, body: body,
             expectsContinue: !requestLine.isOldVersion && meaning.expectsContinue && hasBody,

@@ -54,8 +54,11 @@ public struct HeaderFields: Sendable {
     /// The values of all fields of this name joined by commas, as RFC 9110 section 5.3 allows for
     /// list fields; nil without one.
     public func list(_ name: StaticString) -> String? {
-        let values = all(name)
-        return values.isEmpty ? nil : values.joined(separator: ", ")
+        guard let first = entries.firstIndex(where: { matches($0, name) }) else { return nil }
+        let hasMore = entries[(first + 1)...].contains { matches($0, name) }
+        return hasMore
+            ? all(name).joined(separator: ", ")
+            : String(decoding: bytes[entries[first].value], as: UTF8.self)
     }
 
     /// Whether there is a field of this name, which is given in lower case.

@@ -9,15 +9,26 @@ public struct QueryItems: Sendable {
     /// - Returns: nil when an escape is malformed, or a name or value has a NUL or is not UTF-8.
     ///   A query that is absent or empty has no items.
     public init?(_ query: String?) {
+        guard var query else {
+            items = []
+            return
+        }
+        guard let items = query.withUTF8({ Self.items($0) }) else { return nil }
+        self.items = items
+    }
+
+    private static func items(
+        _ query: UnsafeBufferPointer<UInt8>
+    ) -> [(name: String, value: String)]? {
         var items: [(name: String, value: String)] = []
-        for part in (query ?? "").utf8.split(separator: UInt8(ascii: "&")) {
+        for part in query.split(separator: UInt8(ascii: "&")) {
             let end = part.firstIndex(of: Byte.equals) ?? part.endIndex
             guard let name = RequestTarget.decode(part[..<end]),
                 let value = RequestTarget.decode(part[end...].dropFirst())
             else { return nil }
             items.append((name, value))
         }
-        self.items = items
+        return items
     }
 
     /// The value of the first item of this name; nil without one.

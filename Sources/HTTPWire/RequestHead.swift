@@ -1,19 +1,22 @@
 /// A request's head, whatever version it came in.
-public struct RequestHead: Sendable {
+///
+/// An object, because it is handed on at every step: as a value each copy would count references to
+/// all of its parts.
+public final class RequestHead: Sendable {
     /// The method, case-sensitive as RFC 9110 section 9.1 says.
-    public var method: String
+    public let method: String
     /// The request target's path as sent, percent-encoded, beginning with `/`.
-    public var path: String
+    public let path: String
     /// What follows the first `?`, percent-encoded; nil without one.
-    public var query: String?
+    public let query: String?
     /// All header fields, those included that the wire itself has acted on.
-    public var fields: HeaderFields
+    public let fields: HeaderFields
     /// The announced length of the body's content.
-    public var body: BodyLength
+    public let body: BodyLength
     /// The client waits for `100 Continue` before it sends the body.
-    public var expectsContinue: Bool
+    public let expectsContinue: Bool
     /// Where the request came from.
-    public var peer: Peer
+    public let peer: Peer
 
     public init(
         method: String, path: String, query: String?, fields: HeaderFields, body: BodyLength,

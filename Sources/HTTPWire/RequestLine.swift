@@ -3,7 +3,7 @@ struct RequestLine {
     var method: Range<Int>
     /// Nil when the target names none: `impliedPath` is meant.
     var path: Range<Int>?
-    var impliedPath = "/"
+    var impliedPath: StaticString = "/"
     var query: Range<Int>?
     /// HTTP/1.0 instead of 1.1.
     var isOldVersion = false

@@ -16,30 +16,36 @@ public enum RequestTarget {
     public static func decodePath(
         _ raw: String, leading count: Int
     ) -> (segments: [String], rest: String?)? {
-        guard raw.utf8.first == Byte.slash else { return nil }
-        var rest = raw.utf8.dropFirst()
-        var segments: [String] = []
-        guard !rest.isEmpty else { return (segments, nil) }
-        while segments.count < count {
-            let end = rest.firstIndex(of: Byte.slash)
-            guard let segment = decode(rest[..<(end ?? rest.endIndex)]) else { return nil }
-            segments.append(segment)
-            guard let end else { return (segments, nil) }
-            rest = rest[rest.index(after: end)...]
+        var raw = raw
+        return raw.withUTF8 { bytes in
+            guard bytes.first == Byte.slash else { return nil }
+            var segments: [String] = []
+            var start = 1
+            guard start < bytes.count else { return (segments, nil) }
+            segments.reserveCapacity(min(count, 8))
+            while segments.count < count {
+                let end = bytes[start...].firstIndex(of: Byte.slash) ?? bytes.count
+                guard let segment = decode(bytes[start..<end]) else { return nil }
+                segments.append(segment)
+                guard end < bytes.count else { return (segments, nil) }
+                start = end + 1
+            }
+            return (segments, String(decoding: bytes[start...], as: UTF8.self))
         }
-        return (segments, String(Substring(rest)))
     }
 
     /// `raw` percent-decoded; nil when an escape is malformed or what comes out has a NUL or is
     /// not UTF-8.
     public static func decode(_ raw: String) -> String? {
-        decode(raw.utf8[...])
+        var raw = raw
+        return raw.withUTF8 { decode($0[...]) }
     }
 
-    static func decode(_ raw: Substring.UTF8View) -> String? {
+    /// The same for a part of a text, cut at ASCII characters.
+    static func decode(_ raw: Slice<UnsafeBufferPointer<UInt8>>) -> String? {
         // Nearly every name is sent as it is.
         if !raw.contains(where: { $0 == Byte.percent || $0 == 0 }) {
-            return String(Substring(raw))
+            return String(decoding: UnsafeBufferPointer(rebasing: raw), as: UTF8.self)
         }
         var decoded: [UInt8] = []
         decoded.reserveCapacity(raw.count)

@@ -1,7 +1,9 @@
 import HTTPWire
 
 /// A request that names a resource and a method of the API, its query checked.
-struct Request {
+///
+/// An object for the same reason as `RequestHead`.
+final class Request: Sendable {
     let head: RequestHead
     let identity: Identity
     let route: Route

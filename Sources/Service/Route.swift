@@ -41,22 +41,23 @@ enum Route: Equatable {
         case 2 where segments[0] == "problems": self = .problem(segments[1])
         case 2 where segments == ["v1", "sessions"]: self = .sessions
         case 3... where segments[0] == "v1" && segments[1] == "sessions":
-            self.init(session: segments[2], below: segments[3...])
+            self.init(ofSession: segments)
         default: return nil
         }
     }
 
-    private init?(session: String, below: ArraySlice<String>) {
-        let below = Array(below)
-        switch below.count {
-        case 0: self = .session(session)
-        case 1 where below[0] == "parameters": self = .parameters(session: session)
-        case 1 where below[0] == "epochs": self = .epochs(session: session)
-        case 1 where below[0] == "cached": self = .cached(session: session)
-        case 2 where below[0] == "averages":
-            self = .average(session: session, average: below[1])
-        case 3 where below[0] == "averages" && below[2] == "tensors":
-            self = .tensor(session: session, average: below[1], tensor: nil)
+    /// - Parameter segments: the path's, of which the third is the session's name.
+    private init?(ofSession segments: [String]) {
+        let session = segments[2]
+        switch segments.count {
+        case 3: self = .session(session)
+        case 4 where segments[3] == "parameters": self = .parameters(session: session)
+        case 4 where segments[3] == "epochs": self = .epochs(session: session)
+        case 4 where segments[3] == "cached": self = .cached(session: session)
+        case 5 where segments[3] == "averages":
+            self = .average(session: session, average: segments[4])
+        case 6 where segments[3] == "averages" && segments[5] == "tensors":
+            self = .tensor(session: session, average: segments[4], tensor: nil)
         default: return nil
         }
     }

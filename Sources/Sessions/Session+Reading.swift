@@ -5,7 +5,9 @@ import TensorFormats
 public import Tensors
 
 /// One revision of an average, which does not change while this is held. Any thread.
-public struct PublishedModel: Sendable {
+///
+/// An object, because every request for it hands it on several times.
+public final class PublishedModel: Sendable {
     /// The session's name.
     let session: String
     /// The average's name.
@@ -19,8 +21,22 @@ public struct PublishedModel: Sendable {
     /// Which tensors the file holds, and where.
     public let layout: ModelLayout
     /// Holds the bytes; keep it as long as they are read.
-    public private(set) var pin: SlotPin
-    let header: SlotHeader
+    public let pin: SlotPin
+    private let header: SlotHeader
+
+    init(
+        session: String, average: String, incarnation: String, revision: Int, count: Int,
+        layout: ModelLayout, pin: SlotPin, header: SlotHeader
+    ) {
+        self.session = session
+        self.average = average
+        self.incarnation = incarnation
+        self.revision = revision
+        self.count = count
+        self.layout = layout
+        self.pin = pin
+        self.header = header
+    }
 
     /// The stored file: a safetensors header and the data in the layout's order.
     public var fileDescriptor: Int32 { pin.slot.fileDescriptor }
@@ -45,9 +61,11 @@ public struct PublishedModel: Sendable {
         byteCount: Int, since start: ContinuousClock.Instant = .now,
         drop: @escaping @Sendable () -> Void
     ) -> PublishedModel {
-        var model = self
-        model.pin = pin.paced(ReaderPace(since: start, byteCount: byteCount, drop: drop))
-        return model
+        PublishedModel(
+            session: session, average: average, incarnation: incarnation, revision: revision,
+            count: count, layout: layout,
+            pin: pin.paced(ReaderPace(since: start, byteCount: byteCount, drop: drop)),
+            header: header)
     }
 
     /// The header of the same file with other element types: as long at every revision.

@@ -8,22 +8,30 @@ import Synchronization
 /// socket refers to them.
 final class SlotReaders: Sendable {
     private struct State {
-        /// Nil for a pin that no reader holds up.
-        var sending: [ObjectIdentifier: ReaderPace?] = [:]
+        /// Pins that a reader may hold up.
+        var paced: [ObjectIdentifier: ReaderPace] = [:]
+        /// Pins that none does, which come and go with every request.
+        var unpaced = 0
         var lingering = 0
         var isAbandoned = false
+
+        var isSending: Bool { unpaced > 0 || !paced.isEmpty }
+
+        mutating func endSending(_ pin: ObjectIdentifier, isPaced: Bool) {
+            if isPaced { paced[pin] = nil } else { unpaced -= 1 }
+        }
     }
 
     private let state = Mutex(State())
 
-    var isSending: Bool { state.withLock { !$0.sending.isEmpty } }
+    var isSending: Bool { state.withLock { $0.isSending } }
 
     /// A reader was lost sight of that may refer to the bytes for ever.
     var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
 
     /// Nobody refers to the bytes: they may be written.
     var isEmpty: Bool {
-        state.withLock { $0.sending.isEmpty && $0.lingering == 0 && !$0.isAbandoned }
+        state.withLock { !$0.isSending && $0.lingering == 0 && !$0.isAbandoned }
     }
 
     /// How to drop those that the slot is held up by, when every one of them has had more time than
@@ -32,32 +40,37 @@ final class SlotReaders: Sendable {
         now: ContinuousClock.Instant, rate: Int, grace: Duration
     ) -> [@Sendable () -> Void]? {
         state.withLock { state in
-            var drops: [@Sendable () -> Void] = []
-            for pace in state.sending.values {
-                guard let pace, pace.isOverdue(now: now, rate: rate, grace: grace) else {
-                    return nil
+            let isHeldUp =
+                state.unpaced == 0 && !state.paced.isEmpty
+                && state.paced.values.allSatisfy {
+                    $0.isOverdue(now: now, rate: rate, grace: grace)
                 }
-                drops.append(pace.drop)
-            }
-            return drops.isEmpty ? nil : drops
+            return isHeldUp ? state.paced.values.map(\.drop) : nil
         }
     }
 
     func abandon() { state.withLock { $0.isAbandoned = true } }
 
     fileprivate func add(_ pin: ObjectIdentifier, _ pace: ReaderPace?) {
-        state.withLock { $0.sending[pin] = .some(pace) }
-    }
-
-    fileprivate func linger(_ pin: ObjectIdentifier) {
         state.withLock { state in
-            if state.sending.removeValue(forKey: pin) != nil { state.lingering += 1 }
+            if let pace { state.paced[pin] = pace } else { state.unpaced += 1 }
         }
     }
 
-    fileprivate func remove(_ pin: ObjectIdentifier) {
+    fileprivate func linger(_ pin: ObjectIdentifier, isPaced: Bool) {
         state.withLock { state in
-            if state.sending.removeValue(forKey: pin) == nil { state.lingering -= 1 }
+            state.endSending(pin, isPaced: isPaced)
+            state.lingering += 1
+        }
+    }
+
+    fileprivate func remove(_ pin: ObjectIdentifier, isPaced: Bool, isLingering: Bool) {
+        state.withLock { state in
+            if isLingering {
+                state.lingering -= 1
+            } else {
+                state.endSending(pin, isPaced: isPaced)
+            }
         }
     }
 }
@@ -82,6 +95,7 @@ public final class SlotPin: Sendable {
     /// Not weak: objects with weak references are counted more slowly, at every request.
     private let session: Session?
     private let pace: ReaderPace?
+    private let isLingering = Atomic(false)
 
     init(_ slot: Slot, of session: Session?, pace: ReaderPace? = nil) {
         self.slot = slot
@@ -91,7 +105,9 @@ public final class SlotPin: Sendable {
     }
 
     deinit {
-        slot.readers.remove(ObjectIdentifier(self))
+        slot.readers.remove(
+            ObjectIdentifier(self), isPaced: pace != nil,
+            isLingering: isLingering.load(ordering: .relaxed))
         session?.readerLetGo()
     }
 
@@ -102,7 +118,8 @@ public final class SlotPin: Sendable {
 
     /// The last byte was sent: nobody uses the slot's mapping or descriptor by this pin any more.
     public func sent() {
-        slot.readers.linger(ObjectIdentifier(self))
+        guard !isLingering.exchange(true, ordering: .relaxed) else { return }
+        slot.readers.linger(ObjectIdentifier(self), isPaced: pace != nil)
         session?.readerLetGo()
     }
 

@@ -7,8 +7,9 @@ import HTTPWire
 enum RequestOrigin {
     /// Whether the request comes from a page that this service did not serve.
     static func isForeign(_ fields: HeaderFields) -> Bool {
+        guard fields.contains("origin") else { return false }
         let origins = fields.all("origin")
-        guard let host = fields.first("host") else { return !origins.isEmpty }
+        guard let host = fields.first("host") else { return true }
         return !origins.allSatisfy { isSame(origin: $0.lowercased(), host: host.lowercased()) }
     }
 
