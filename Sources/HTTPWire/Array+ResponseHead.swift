@@ -13,7 +13,9 @@ extension Array<UInt8> {
         append("\r\nDate: ")
         append(contentsOf: date)
         append("\r\n")
-        for field in response.fields { appendField(field.name, field.value) }
+        for index in response.fields.indices {
+            appendField(response.fields[index].name, response.fields[index].value)
+        }
         switch framing {
         case .length(let length):
             append("Content-Length: ")
@@ -34,16 +36,20 @@ extension Array<UInt8> {
 
     private mutating func appendField(_ name: String, _ value: String) {
         let nameStart = count
-        append(contentsOf: name.utf8)
+        append(text: name)
         precondition(count > nameStart, "a field without a name")
-        let isToken = self[nameStart...].allSatisfy { Byte.isToken($0) }
-        precondition(isToken, "a field name that is no token: \(name)")
+        // All of them are written in the program, so a test would meet a wrong one.
+        assert(self[nameStart...].allSatisfy { Byte.isToken($0) }, "\(name) is no token")
         append(": ")
         let valueStart = count
-        append(contentsOf: value.utf8)
+        append(text: value)
         let isContent = withUnsafeBytes { ByteScan.firstControl($0, from: valueStart) == $0.count }
         precondition(isContent, "a control character in field \(name)")
         append("\r\n")
+    }
+
+    private mutating func append(text: String) {
+        text.utf8Span.span.withUnsafeBufferPointer { append(contentsOf: $0) }
     }
 
     mutating func append(_ text: StaticString) {

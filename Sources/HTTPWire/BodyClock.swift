@@ -7,7 +7,7 @@ struct BodyClock {
     private let grace: Duration
     private let rate: Int
     /// Set while the clock runs.
-    private(set) var deadline: ContinuousClock.Instant?
+    private(set) var deadline: Instant?
     /// What is left of the allowance while the clock stands.
     private var left: Duration
     /// Bytes already counted although they lie unread in the socket.
@@ -20,19 +20,19 @@ struct BodyClock {
         left = grace
     }
 
-    mutating func run(now: ContinuousClock.Instant) {
+    mutating func run(now: Instant) {
         guard deadline == nil else { return }
         deadline = now + left
     }
 
-    mutating func stop(now: ContinuousClock.Instant) {
+    mutating func stop(now: Instant) {
         guard let deadline else { return }
         left = max(.zero, deadline - now)
         self.deadline = nil
     }
 
     /// `count` bytes were taken from the socket.
-    mutating func received(_ count: Int, now: ContinuousClock.Instant) {
+    mutating func received(_ count: Int, now: Instant) {
         let fresh = max(0, count - counted)
         counted = max(0, counted - count)
         extend(fresh, now)
@@ -41,13 +41,13 @@ struct BodyClock {
     /// The deadline passed while `unreadBytes` lay in the socket.
     ///
     /// - Returns: whether they are enough to go on.
-    mutating func allows(unreadBytes: Int, now: ContinuousClock.Instant) -> Bool {
+    mutating func allows(unreadBytes: Int, now: Instant) -> Bool {
         extend(max(0, unreadBytes - counted), now)
         counted = max(counted, unreadBytes)
         return deadline.map { $0 > now } ?? true
     }
 
-    private mutating func extend(_ count: Int, _ now: ContinuousClock.Instant) {
+    private mutating func extend(_ count: Int, _ now: Instant) {
         guard let deadline, count > 0, rate > 0 else { return }
         // More seconds than the grace has never matter, so a large count cannot overflow.
         let seconds = min(count / rate, Int(grace.components.seconds) + 1)

@@ -42,7 +42,8 @@ public enum Conditions {
 
     private static func holds(ifNoneMatch field: String, _ current: EntityTag?) -> Bool {
         guard let current else { return true }
-        if current.isWhole(field) { return false }
+        // As it nearly always is where the condition does not hold.
+        if field == current.fieldValue { return false }
         switch EntityTagList(field) {
         case .any: return false
         case .tags(let tags): return !tags.contains { $0.weaklyMatches(current) }

@@ -1,27 +1,21 @@
 /// An entity tag (RFC 9110 section 8.8.3).
 public struct EntityTag: Sendable, Equatable {
     /// What stands between the quotes.
-    public var opaque: String
+    public let opaque: String
     /// Whether it stands for equal meaning rather than equal bytes (section 8.8.1).
     let isWeak: Bool
+    /// As it stands in a field: `"opaque"` or `W/"opaque"`.
+    public let fieldValue: String
 
     /// `opaque` must be visible ASCII without a quote.
     public init(_ opaque: String, isWeak: Bool = false) {
         self.opaque = opaque
         self.isWeak = isWeak
-    }
-
-    /// As it stands in a field: `"opaque"` or `W/"opaque"`.
-    public var fieldValue: String {
-        isWeak ? "W/\"\(opaque)\"" : "\"\(opaque)\""
-    }
-
-    /// Whether a field's value is this tag and nothing else, as it nearly always is where the
-    /// condition holds.
-    func isWhole(_ field: String) -> Bool {
-        let (bytes, wanted) = (field.utf8, opaque.utf8)
-        return !isWeak && bytes.count == wanted.count + 2 && bytes.first == Byte.quote
-            && bytes.last == Byte.quote && bytes.dropFirst().starts(with: wanted)
+        var field = isWeak ? "W/\"" : "\""
+        field.reserveCapacity(opaque.utf8.count + 4)
+        field += opaque
+        field += "\""
+        fieldValue = field
     }
 
     /// Both strong and equal (section 8.8.3.2).

@@ -32,7 +32,7 @@ extension HTTP1Engine {
         link.host?.wake()
     }
 
-    public func nextOutput(now: ContinuousClock.Instant) -> EngineOutput {
+    public func nextOutput(now: Instant) -> EngineOutput {
         call(now) {
             if let ending { return ending.output }
             switch output {

@@ -1,7 +1,7 @@
 import ServiceLimits
 
 extension HTTP1Engine {
-    public var deadline: ContinuousClock.Instant? {
+    public var deadline: Instant? {
         guard ending == nil else { return nil }
         switch phase {
         case .head: return headDeadline
@@ -10,11 +10,14 @@ extension HTTP1Engine {
         }
     }
 
-    public func timeExpired(now: ContinuousClock.Instant, unreadBytes: Int) {
+    public func timeExpired(now: Instant, unreadBytes: Int) {
         call(now) {
             guard let deadline, deadline <= now else { return }
             if phase == .body {
-                guard !bodyClock.allows(unreadBytes: unreadBytes, now: now) else { return }
+                var clock = bodyClock
+                let isInTime = clock.allows(unreadBytes: unreadBytes, now: now)
+                bodyClock = clock
+                guard !isInTime else { return }
                 refuse(.bodyTimedOut, abort: .timedOut)
             } else if !isHeadEmpty {
                 refuse(.headTimedOut)
@@ -32,10 +35,12 @@ extension HTTP1Engine {
     /// A body that was resumed outside the transport's calls begins to count at the next of them,
     /// which brings the time.
     func updateBodyClock() {
+        var clock = bodyClock
         if phase == .body, isReadingBody, !(delivery == .dropping && mayAwaitContinue) {
-            bodyClock.run(now: now)
+            clock.run(now: now)
         } else {
-            bodyClock.stop(now: now)
+            clock.stop(now: now)
         }
+        bodyClock = clock
     }
 }

@@ -2,7 +2,7 @@ import ServiceLimits
 
 extension HTTP1Engine {
     public func receive(
-        _ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant
+        _ bytes: UnsafeRawBufferPointer, now: Instant
     ) -> Int {
         call(now) {
             var taken = 0
@@ -148,7 +148,9 @@ extension HTTP1Engine {
             }
             taken += count
             if delivery == .dropping { dropAllowance -= count }
-            bodyClock.received(count, now: now)
+            var clock = bodyClock
+            clock.received(count, now: now)
+            bodyClock = clock
             finishBodyIfComplete()
         }
         return taken

@@ -56,7 +56,7 @@ public final class HTTP1Engine: WireEngine {
     let link: ConnectionLink<HTTP1Engine>
     let peer: Peer
     /// The last instant that a call brought.
-    var now: ContinuousClock.Instant
+    var now: Instant
     /// A call of the transport's is in progress: it looks at everything when it returns.
     var isInCall = false
 
@@ -65,10 +65,12 @@ public final class HTTP1Engine: WireEngine {
     /// Bytes of HTTP/2's preface that have come instead of a head; nil when it can come no more.
     var prefaceSeen: Int? = 0
     /// When the head, or its first byte, must have come.
-    var headDeadline: ContinuousClock.Instant
+    var headDeadline: Instant
     var framing = BodyFraming.length(0)
     var delivery = Delivery.dropping
     var sink: (any BodySink)?
+    /// Changed by putting another in its place: if it were changed where it is, each look at it
+    /// would have to be checked for exclusivity.
     var bodyClock: BodyClock
     /// Bytes of a chunked body, framing included, that may still be dropped without an answer.
     var dropAllowance = 0
@@ -100,7 +102,7 @@ public final class HTTP1Engine: WireEngine {
 
     public init(
         limits: Limits, handler: any RequestHandler, host: any EngineHost, peer: Peer,
-        now: ContinuousClock.Instant
+        now: Instant
     ) {
         self.limits = limits
         self.handler = handler
@@ -134,7 +136,7 @@ public final class HTTP1Engine: WireEngine {
         }
     }
 
-    public func beginShutdown(now: ContinuousClock.Instant) {
+    public func beginShutdown(now: Instant) {
         call(now) {
             isShuttingDown = true
             if phase == .head {
@@ -146,7 +148,7 @@ public final class HTTP1Engine: WireEngine {
         }
     }
 
-    public func endGrace(now: ContinuousClock.Instant, until end: ContinuousClock.Instant) {
+    public func endGrace(now: Instant, until end: Instant) {
         call(now) {
             if isReceivingBody { refuse(.shuttingDown, abort: .shuttingDown) }
         }
@@ -163,7 +165,7 @@ public final class HTTP1Engine: WireEngine {
         isInCall = false
     }
 
-    public func receiveEnd(now: ContinuousClock.Instant) {
+    public func receiveEnd(now: Instant) {
         call(now) {
             peerEnded = true
             if !hasRefused { inputEnded() }
@@ -206,7 +208,7 @@ public final class HTTP1Engine: WireEngine {
     }
 
     /// Wraps each of the transport's calls.
-    func call<Result>(_ now: ContinuousClock.Instant, _ body: () -> Result) -> Result {
+    func call<Result>(_ now: Instant, _ body: () -> Result) -> Result {
         isInCall = true
         self.now = now
         defer {

@@ -9,13 +9,13 @@ public protocol WireEngine: AnyObject {
     ///
     /// - Returns: how many were taken. When fewer, the engine is paused: the transport keeps the
     ///   rest, reads no more, and offers it again when `EngineHost.wake` was called.
-    func receive(_ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant) -> Int
+    func receive(_ bytes: UnsafeRawBufferPointer, now: Instant) -> Int
 
     /// The peer passed open files together with the bytes that `receive` gets next.
     func receive(_ descriptors: [any PassedDescriptor])
 
     /// The peer sends no more (FIN). Answers in progress may still be written.
-    func receiveEnd(now: ContinuousClock.Instant)
+    func receiveEnd(now: Instant)
 
     /// The connection is gone (reset, write error, dropped by the transport, or closed because the
     /// engine asked for it). Ends what was in progress; the last call an engine gets, exactly once.
@@ -26,24 +26,24 @@ public protocol WireEngine: AnyObject {
 
     /// The next piece to write; asked when everything before it has been written to the socket.
     /// For a slice the engine is asked again only after its last byte was written.
-    func nextOutput(now: ContinuousClock.Instant) -> EngineOutput
+    func nextOutput(now: Instant) -> EngineOutput
 
     /// When `timeExpired` wants to be called; nil: never. Read by the transport after every call.
     /// The time in which nothing is read because the engine is paused never counts.
-    var deadline: ContinuousClock.Instant? { get }
+    var deadline: Instant? { get }
 
     /// The deadline passed. `unreadBytes`: what lies in the socket's receive queue, which counts
     /// as progress of the peer.
-    func timeExpired(now: ContinuousClock.Instant, unreadBytes: Int)
+    func timeExpired(now: Instant, unreadBytes: Int)
 
     /// The service is stopping: no new request is taken; answers in progress are completed, with
     /// `Connection: close`. An idle connection closes now.
-    func beginShutdown(now: ContinuousClock.Instant)
+    func beginShutdown(now: Instant)
 
     /// The time for that is over: a request whose body is still coming is refused with 503
     /// `shutting-down`, and its sink aborted, so that nothing of it is kept. One that is complete
     /// may be being carried out, so its answer is waited for. The connection is reset at `end`.
-    func endGrace(now: ContinuousClock.Instant, until end: ContinuousClock.Instant)
+    func endGrace(now: Instant, until end: Instant)
 
     /// Whether a request body is being received, for balancing lanes and the end of a shutdown.
     var isReceivingBody: Bool { get }

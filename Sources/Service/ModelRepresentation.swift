@@ -37,7 +37,16 @@ struct ModelRepresentation {
     ) {
         self.model = model
         self.contentType = contentType
-        etag = EntityTag("\(model.incarnation)-\(model.revision)-\(format)-\(type.name)")
+        // Made in one place: an interpolation would move it as it grows.
+        var tag = model.incarnation
+        tag.reserveCapacity(64)
+        tag += "-"
+        tag += String(model.revision)
+        tag += "-"
+        tag += format
+        tag += "-"
+        tag += type.name
+        etag = EntityTag(tag)
         self.segments = segments
         byteCount = segments.reduce(0) { $0 + $1.byteCount }
     }

@@ -181,10 +181,10 @@ extension Request {
 
     /// The media type among `offered` that the client likes best.
     func accepted(_ offered: [String]) throws(Refusal) -> String {
-        let field = fields.list("accept")
+        guard let field = fields.list("accept") else { return offered[0] }
         guard let type = AcceptHeader(field).best(of: offered) else {
             throw Refusal.notAcceptable(
-                "Accept: \((field ?? "").prefix(100))", offered.joined(separator: ", "))
+                "Accept: \(field.prefix(100))", offered.joined(separator: ", "))
         }
         return type
     }

@@ -82,14 +82,17 @@ extension Session {
         }
         let result = state.withLock { state -> Result<PublishedModel, SessionError> in
             if state.isDeleted { return .failure(deletedError) }
-            let average = state.record.averages[index]
             guard let slot = state.slots[index].current, let header = state.slots[index].header,
                 let layout = state.record.layout
-            else { return .failure(.averagingNotStarted(detail: detail(of: average))) }
+            else {
+                let detail = detail(of: state.record.averages[index])
+                return .failure(.averagingNotStarted(detail: detail))
+            }
             return .success(
                 PublishedModel(
                     session: self.name, average: name, incarnation: incarnation,
-                    revision: average.changedRevision, count: average.count, layout: layout,
+                    revision: state.record.averages[index].changedRevision,
+                    count: state.record.averages[index].count, layout: layout,
                     pin: SlotPin(slot, of: self), header: header))
         }
         return try result.get()

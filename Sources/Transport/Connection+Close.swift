@@ -24,7 +24,7 @@ extension Connection {
     private static let pinCheckInterval = Duration.milliseconds(250)
 
     /// The engine is done and everything is written: close in order.
-    func finish(_ now: ContinuousClock.Instant) {
+    func finish(_ now: Instant) {
         let canLearnMore = !isTCP || !inputEnded
         if !stream.endWriting() || (pinsAreUnproven && canLearnMore && !lane.isStopping) {
             beginLinger(now)
@@ -35,7 +35,7 @@ extension Connection {
 
     /// Shuts the write side down and drops what comes until the peer ends its side: a plain close
     /// with bytes unread would reset the connection and destroy the answer on its way.
-    func beginLinger(_ now: ContinuousClock.Instant) {
+    func beginLinger(_ now: Instant) {
         let isTold = stream.endWriting()
         guard !inputEnded || !isTold || (!isTCP && pinsAreUnproven) else { return close() }
         endEngine()
@@ -77,7 +77,7 @@ extension Connection {
     func close() {
         guard phase != .closed else { return }
         retireSliceInFlight()
-        let now = ContinuousClock.now
+        let now = Instant.now
         if pinsAreUnproven {
             let mayWait = closeDeadline.map { now < $0 } ?? true
             if !isTCP, !lane.isStopping, mayWait { return hold(now) }
@@ -98,7 +98,7 @@ extension Connection {
     }
 
     /// Lets go of a Unix socket's pins when its queue is empty.
-    func checkPins(_ now: ContinuousClock.Instant) {
+    func checkPins(_ now: Instant) {
         guard !isTCP, !ledger.isEmpty else {
             pinCheck = nil
             return
@@ -119,7 +119,7 @@ extension Connection {
 
     /// Waits for a Unix peer's kernel to drop what the peer had not read. The poller would report
     /// the broken socket in every turn.
-    private func hold(_ now: ContinuousClock.Instant) {
+    private func hold(_ now: Instant) {
         guard phase != .holding else { return settle() }
         endEngine()
         lane.poller.remove(fd)

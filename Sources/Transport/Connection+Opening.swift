@@ -5,7 +5,7 @@ extension Connection {
     /// Goes on with the stream's handshake, after which the engine is made.
     ///
     /// It is bounded like a request's head, by `Limits.headTimeout`.
-    func continueOpening(_ now: ContinuousClock.Instant) {
+    func continueOpening(_ now: Instant) {
         if var arrival {
             let hasCome = arrival.hasCome(fd)
             self.arrival = hasCome ? nil : arrival
@@ -40,7 +40,7 @@ extension Connection {
         close()
     }
 
-    private func begin(_ agreement: Agreement, _ now: ContinuousClock.Instant) {
+    private func begin(_ agreement: Agreement, _ now: Instant) {
         peer.isEncrypted = agreement.isEncrypted
         peer.certificateNames = agreement.certificateNames
         peer.applicationProtocol = agreement.applicationProtocol

@@ -5,7 +5,7 @@ import HTTPWire
 extension Connection {
     /// Reads into the lane's buffer and gives it to the engine, as long as bytes are there, the
     /// engine wants them, and the turn allows.
-    func readInput(_ now: ContinuousClock.Instant) {
+    func readInput(_ now: Instant) {
         let buffer = lane.buffer
         var budget = Lane.turnBytes
         while budget > 0, mayRead {
@@ -47,7 +47,7 @@ extension Connection {
         }
     }
 
-    private func deliver(_ bytes: UnsafeRawBufferPointer, _ now: ContinuousClock.Instant) {
+    private func deliver(_ bytes: UnsafeRawBufferPointer, _ now: Instant) {
         let taken = give(bytes, now)
         if taken < bytes.count {
             kept = [UInt8](bytes[taken...])
@@ -59,7 +59,7 @@ extension Connection {
     ///
     /// - Returns: how many the engine took.
     @discardableResult
-    func offerKept(_ now: ContinuousClock.Instant) -> Int {
+    func offerKept(_ now: Instant) -> Int {
         let bytes = kept
         let taken = bytes.withUnsafeBytes {
             give(UnsafeRawBufferPointer(rebasing: $0[keptStart...]), now)
@@ -72,7 +72,7 @@ extension Connection {
         return taken
     }
 
-    private func give(_ bytes: UnsafeRawBufferPointer, _ now: ContinuousClock.Instant) -> Int {
+    private func give(_ bytes: UnsafeRawBufferPointer, _ now: Instant) -> Int {
         guard let engine else { return 0 }
         var taken = engine.receive(bytes, now: now)
         precondition(0...bytes.count ~= taken, "an engine took bytes that were not offered")

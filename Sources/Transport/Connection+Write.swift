@@ -31,16 +31,16 @@ struct SliceOutput {
 /// Notices a reader who takes nothing.
 struct WriteWatch {
     /// When to look again.
-    var check: ContinuousClock.Instant
+    var check: Instant
     /// When bytes were last seen to leave.
-    var progress: ContinuousClock.Instant
+    var progress: Instant
     /// Bytes in the socket's send queue then.
     var unsent: Int
 }
 
 extension Connection {
     /// Writes until the socket is full, the engine has no more, or the turn is over.
-    func writeOutput(_ now: ContinuousClock.Instant) {
+    func writeOutput(_ now: Instant) {
         var budget = Lane.turnBytes
         var wrote = false
         wantsWrite = false
@@ -76,7 +76,7 @@ extension Connection {
     /// Asks the engine for its next piece.
     ///
     /// - Returns: whether there may be more to write.
-    private func pullOutput(_ now: ContinuousClock.Instant) -> Bool {
+    private func pullOutput(_ now: Instant) -> Bool {
         guard let engine else { return false }
         switch engine.nextOutput(now: now) {
         case .bytes(let bytes):
@@ -178,7 +178,7 @@ extension Connection {
     // MARK: Slow readers
 
     /// Bytes were written, or for the first time could not be.
-    private func watchWriting(_ now: ContinuousClock.Instant) {
+    private func watchWriting(_ now: Instant) {
         writeWatch = WriteWatch(
             check: now.advanced(by: lane.settings.limits.writeTimeout / 4), progress: now,
             unsent: Socket.unsentBytes(fd))
@@ -187,7 +187,7 @@ extension Connection {
     /// Drops a reader who took nothing for `Limits.writeTimeout`, seen a quarter of it too late at
     /// most. The socket becomes writable only when a good part of its queue is free, so a slow
     /// reader is told from a dead one by the queue getting shorter.
-    func checkWriting(_ now: ContinuousClock.Instant) {
+    func checkWriting(_ now: Instant) {
         guard var watch = writeWatch, watch.check <= now else { return }
         let timeout = lane.settings.limits.writeTimeout
         let unsent = Socket.unsentBytes(fd)

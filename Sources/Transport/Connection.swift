@@ -59,11 +59,11 @@ final class Connection: EngineHost, @unchecked Sendable {
     // MARK: Timers
 
     /// When opening, lingering or holding ends.
-    var closeDeadline: ContinuousClock.Instant?
+    var closeDeadline: Instant?
     /// When the pins of a Unix socket are looked at again.
-    var pinCheck: ContinuousClock.Instant?
+    var pinCheck: Instant?
     /// The earliest entry of ours in the lane's timers.
-    private var scheduled: ContinuousClock.Instant?
+    private var scheduled: Instant?
 
     private var interest: Interest = .read
     private var isWoken = false
@@ -95,7 +95,7 @@ final class Connection: EngineHost, @unchecked Sendable {
                     to: Int32(clamping: lane.settings.limits.unsentBytes))
             }
         }
-        let now = ContinuousClock.now
+        let now = Instant.now
         closeDeadline = now.advanced(by: lane.settings.limits.headTimeout)
         guard lane.poller.add(fd, interest, token) else { return drop() }
         continueOpening(now)
@@ -119,8 +119,7 @@ final class Connection: EngineHost, @unchecked Sendable {
     // MARK: Turns
 
     /// The poller reports `events`.
-    func ready(_ events: Interest) {
-        let now = ContinuousClock.now
+    func ready(_ events: Interest, _ now: Instant) {
         let isBroken = !events.isDisjoint(with: .broken)
         switch phase {
         case .opening:
@@ -144,7 +143,7 @@ final class Connection: EngineHost, @unchecked Sendable {
     }
 
     /// After `wake`: the engine may take what is kept, write, or want something else.
-    func advanceWoken(_ now: ContinuousClock.Instant) {
+    func advanceWoken(_ now: Instant) {
         isWoken = false
         guard phase == .open else { return }
         // The reader that has to go may be one that takes nothing of what is being written.
@@ -154,7 +153,7 @@ final class Connection: EngineHost, @unchecked Sendable {
         advance(now)
     }
 
-    func timerFired(_ instant: ContinuousClock.Instant, now: ContinuousClock.Instant) {
+    func timerFired(_ instant: Instant, now: Instant) {
         guard scheduled == instant else { return }
         scheduled = nil
         checkPins(now)
@@ -172,21 +171,21 @@ final class Connection: EngineHost, @unchecked Sendable {
         advance(now)
     }
 
-    func beginShutdown(_ now: ContinuousClock.Instant) {
+    func beginShutdown(_ now: Instant) {
         if phase == .opening { closeOpening() }
         guard phase == .open else { return }
         engine?.beginShutdown(now: now)
         advance(now)
     }
 
-    func endGrace(_ now: ContinuousClock.Instant, until end: ContinuousClock.Instant) {
+    func endGrace(_ now: Instant, until end: Instant) {
         guard phase == .open else { return }
         engine?.endGrace(now: now, until: end)
         advance(now)
     }
 
     /// Writes what there is, and lets the engine take what it did not while it was writing.
-    func advance(_ now: ContinuousClock.Instant) {
+    func advance(_ now: Instant) {
         var rounds = 0
         while phase == .open {
             writeOutput(now)
@@ -210,13 +209,16 @@ final class Connection: EngineHost, @unchecked Sendable {
     func settle() {
         switch phase {
         case .opening, .open, .lingering:
-            updateInterest()
-            updateLowWater()
-            schedule()
+            let engine = engine
+            let demand = inputEnded ? .none : engine?.readDemand ?? .none
+            let mayRead = kept.isEmpty && demand != .none
+            updateInterest(mayRead: mayRead)
+            updateLowWater(demand)
+            schedule(engine?.deadline)
             // The poller tells only of what is in the socket.
             if mayRead, stream.holdsInput { wake() }
         case .holding:
-            schedule()
+            schedule(nil)
         case .closed:
             break
         }
@@ -228,7 +230,7 @@ final class Connection: EngineHost, @unchecked Sendable {
         return engine.readDemand != .none
     }
 
-    private func updateInterest() {
+    private func updateInterest(mayRead: Bool) {
         var wanted: Interest = []
         if phase == .opening || mayRead { wanted.formUnion(stream.readInterest) }
         if phase == .lingering, !inputEnded { wanted.insert(.read) }
@@ -242,13 +244,13 @@ final class Connection: EngineHost, @unchecked Sendable {
     /// wants. The engine never wants more than what is left, for TCP would wait for ever (an end
     /// or a reset wakes at any mark). A Unix socket ignores the mark, and under TLS other bytes
     /// are in the socket than the engine gets.
-    private func updateLowWater() {
+    private func updateLowWater(_ demand: ReadDemand) {
         guard isTCP, stream.isPlain || lowWater > 1 else { return }
         var wanted: Int32 = 1
         if let arrival {
             wanted = max(1, Int32(arrival.lowWater))
         } else if stream.isPlain, phase == .open, !inputEnded {
-            guard case .bytes(let atLeast)? = engine?.readDemand else { return }
+            guard case .bytes(let atLeast) = demand else { return }
             wanted = Int32(min(max(atLeast, 1), lane.buffer.count))
         }
         guard wanted != lowWater else { return }
@@ -259,10 +261,10 @@ final class Connection: EngineHost, @unchecked Sendable {
     }
 
     /// Whether a timer's entry is the one that this connection waits for.
-    func isScheduled(at instant: ContinuousClock.Instant) -> Bool { scheduled == instant }
+    func isScheduled(at instant: Instant) -> Bool { scheduled == instant }
 
-    private func schedule() {
-        var earliest = engine?.deadline
+    private func schedule(_ engineDeadline: Instant?) {
+        var earliest = engineDeadline
         if let check = writeWatch?.check { earliest = min(earliest ?? check, check) }
         if let closeDeadline { earliest = min(earliest ?? closeDeadline, closeDeadline) }
         if let pinCheck { earliest = min(earliest ?? pinCheck, pinCheck) }

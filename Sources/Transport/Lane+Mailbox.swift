@@ -16,16 +16,20 @@ extension Lane {
         let needsWake = mailbox.withLock { mailbox in
             guard !mailbox.isClosed else { return false }
             mailbox.work.append(work)
+            hasMail.store(true, ordering: .relaxed)
             return mailbox.work.count == 1
         }
         if needsWake, !isCurrent { poller.wake() }
     }
 
-    var hasMail: Bool { mailbox.withLock { !$0.work.isEmpty } }
-
     /// Runs what is there now; what that posts waits for the next turn.
+    ///
+    /// What is posted from another thread at this moment may not be seen yet; it comes with a
+    /// wake-up.
     func runMail() {
+        guard hasMail.load(ordering: .relaxed) else { return }
         let batch = mailbox.withLock { mailbox in
+            hasMail.store(false, ordering: .relaxed)
             defer { mailbox.work = [] }
             return mailbox.work
         }

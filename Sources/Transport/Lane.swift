@@ -11,8 +11,8 @@ import Synchronization
 /// `turnBytes` read and as many written in a turn; the poller is level-triggered, so what is left
 /// comes up again in the next turn, after everybody else's.
 ///
-/// `@unchecked Sendable`: `mailbox`, `load` and `isCurrent` may be used from any thread; everything
-/// else is touched only on the lane's own thread, once that runs.
+/// `@unchecked Sendable`: `mailbox`, `hasMail`, `load` and `isCurrent` may be used from any thread;
+/// everything else is touched only on the lane's own thread, once that runs.
 final class Lane: EngineLane, @unchecked Sendable {
     /// What is read from, and what is written to, one connection before the others' turn.
     static let turnBytes = 1024 * 1024
@@ -22,6 +22,8 @@ final class Lane: EngineLane, @unchecked Sendable {
     let settings: LaneSettings
     let load = LaneLoad()
     let mailbox = Mutex(Mailbox())
+    /// Whether there is mail, to be seen without taking the lock at every turn.
+    let hasMail = Atomic<Bool>(false)
     let poller: Poller
     /// Bytes from any socket of the lane land here; valid until the next read. One for all, so
     /// that an idle connection has none, and hot in cache.
@@ -73,39 +75,43 @@ final class Lane: EngineLane, @unchecked Sendable {
 
     fileprivate func run() {
         thread.store(UInt(pthread_self()), ordering: .relaxed)
+        var now = Instant.now
         while stop == nil || load.connections > 0 {
             let isBulk = movedBytes >= Lane.bulkBytes
             movedBytes = 0
-            poller.wait(timeout: waitMilliseconds(), isBulk: isBulk) { token, events in
-                dispatch(token, events)
+            let count = poller.wait(timeout: waitMilliseconds(now), isBulk: isBulk)
+            // Looked at once in a turn, whose length no deadline has to be kept to.
+            now = .now
+            for index in 0..<count {
+                let (token, events) = poller.event(index)
+                dispatch(token, events, now)
             }
-            fireTimers()
+            fireTimers(now)
             runMail()
-            advanceWoken()
+            advanceWoken(now)
         }
         closeMailbox()
         thread.store(0, ordering: .relaxed)
         settings.didEnd()
     }
 
-    private func waitMilliseconds() -> Int32 {
-        if !woken.isEmpty || hasMail { return 0 }
+    private func waitMilliseconds(_ now: Instant) -> Int32 {
+        if !woken.isEmpty || hasMail.load(ordering: .relaxed) { return 0 }
         guard let instant = timers.earliest else { return -1 }
-        return ContinuousClock.now.duration(to: instant).waitMilliseconds
+        return now.duration(to: instant).waitMilliseconds
     }
 
-    private func dispatch(_ token: Token, _ events: Interest) {
+    private func dispatch(_ token: Token, _ events: Interest, _ now: Instant) {
         if token == .mailbox {
             poller.clearWake()
         } else if let index = token.listenerIndex {
             acceptor?.accept(from: index)
         } else {
-            connection(token)?.ready(events)
+            connection(token)?.ready(events, now)
         }
     }
 
-    private func fireTimers() {
-        let now = ContinuousClock.now
+    private func fireTimers(_ now: Instant) {
         for due in timers.takeDue(at: now) {
             if due.token == .stop {
                 goOnStopping(at: now)
@@ -117,17 +123,16 @@ final class Lane: EngineLane, @unchecked Sendable {
         }
     }
 
-    private func advanceWoken() {
+    private func advanceWoken(_ now: Instant) {
         guard !woken.isEmpty else { return }
         let batch = woken
         woken.removeAll(keepingCapacity: true)
-        let now = ContinuousClock.now
         for connection in batch { connection.advanceWoken(now) }
     }
 
     // MARK: What connections and the acceptor ask for
 
-    func schedule(_ token: Token, at instant: ContinuousClock.Instant) {
+    func schedule(_ token: Token, at instant: Instant) {
         timers.add(token, at: instant)
         timers.sweepIfDue { entry in
             !entry.token.isConnection
@@ -189,11 +194,11 @@ final class Lane: EngineLane, @unchecked Sendable {
         timers.add(.stop, at: times.graceEnd)
         timers.add(.stop, at: times.end)
         guard isFirst else { return }
-        let now = ContinuousClock.now
+        let now = Instant.now
         for connection in slots { connection?.beginShutdown(now) }
     }
 
-    private func goOnStopping(at now: ContinuousClock.Instant) {
+    private func goOnStopping(at now: Instant) {
         guard let stop else { return }
         if stop.end <= now {
             for connection in slots { connection?.drop() }
@@ -206,9 +211,9 @@ final class Lane: EngineLane, @unchecked Sendable {
 /// When a lane that stops goes on with it.
 struct StopTimes {
     /// What is unfinished then is refused.
-    let graceEnd: ContinuousClock.Instant
+    let graceEnd: Instant
     /// The connections that are left then are reset.
-    let end: ContinuousClock.Instant
+    let end: Instant
 }
 
 /// What all lanes of a server share.

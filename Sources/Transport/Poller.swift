@@ -1,5 +1,6 @@
 import CPlatform
 import Glibc
+import HTTPWire
 
 /// What an event is about: a connection's slot with its generation, or one of a lane's own.
 struct Token: Equatable {
@@ -106,21 +107,24 @@ final class Poller: @unchecked Sendable {
         _ = control(EPOLL_CTL_DEL, target, [], .mailbox)
     }
 
-    /// Waits at most `timeout` milliseconds (-1: without end) and calls `body` for each event.
+    /// Waits at most `timeout` milliseconds (-1: without end).
     ///
     /// - Parameter isBulk: whether large transfers are under way, whose next bytes may be worth
     ///   looking for.
-    func wait(timeout: Int32, isBulk: Bool, _ body: (Token, Interest) -> Void) {
+    /// - Returns: how many events there are now.
+    func wait(timeout: Int32, isBulk: Bool) -> Int {
         let count = isBulk && timeout != 0 ? pollBusily(timeout) : poll(timeout)
         guard count > 0 else {
             // An interrupted wait is a turn without events: the caller looks at its clock again.
             precondition(count == 0 || errno == EINTR, "epoll_wait: \(describe(errno))")
-            return
+            return 0
         }
-        for index in 0..<Int(count) {
-            let event = events[index]
-            body(Token(raw: event.data.u64), Interest(rawValue: event.events))
-        }
+        return Int(count)
+    }
+
+    /// One of the events that the last wait brought.
+    func event(_ index: Int) -> (token: Token, events: Interest) {
+        (Token(raw: events[index].data.u64), Interest(rawValue: events[index].events))
     }
 
     private func poll(_ timeout: Int32) -> Int32 {
@@ -129,17 +133,17 @@ final class Poller: @unchecked Sendable {
 
     /// Sleeps only when nothing came within `busyPoll`, and at once if nothing did last time.
     private func pollBusily(_ timeout: Int32) -> Int32 {
-        let end = ContinuousClock.now.advanced(by: busyPoll)
+        let end = Instant.now.advanced(by: busyPoll)
         var count: Int32 = 0
         if wasShort {
             repeat {
                 count = poll(0)
                 // The sender may want this very processor.
                 if count == 0 { sched_yield() }
-            } while count == 0 && ContinuousClock.now < end
+            } while count == 0 && Instant.now < end
         }
         if count == 0 { count = poll(timeout) }
-        wasShort = ContinuousClock.now < end
+        wasShort = Instant.now < end
         return count
     }
 

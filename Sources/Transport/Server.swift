@@ -11,7 +11,7 @@ public final class Server: Sendable {
     /// Makes the engine of a new connection, on that connection's lane.
     public typealias EngineFactory =
         @Sendable (
-            _ host: any EngineHost, _ peer: Peer, _ now: ContinuousClock.Instant
+            _ host: any EngineHost, _ peer: Peer, _ now: Instant
         ) -> any WireEngine
 
     /// Where the server listens, in the order asked for, with the ports the system chose.
@@ -87,7 +87,7 @@ public final class Server: Sendable {
     /// - Parameter refusing: how long clients have after that to take what they are answered; then
     ///   their connections are reset. Less than `Limits.linger`, because the process's end waits.
     public func shutdown(grace: Duration, refusing: Duration = .seconds(2)) async {
-        let graceEnd = ContinuousClock.now.advanced(by: grace)
+        let graceEnd = Instant.now.advanced(by: grace)
         stop(StopTimes(graceEnd: graceEnd, end: graceEnd.advanced(by: refusing)))
         await ends.wait()
     }
@@ -124,7 +124,7 @@ extension Lane {
 extension StopTimes {
     /// Whatever is there is reset.
     fileprivate static var now: StopTimes {
-        let now = ContinuousClock.now
+        let now = Instant.now
         return StopTimes(graceEnd: now, end: now)
     }
 }

@@ -1,3 +1,5 @@
+import HTTPWire
+
 /// Deadlines of one lane: a binary heap with lazy deletion.
 ///
 /// An owner keeps the earliest instant it has asked for. It adds an entry only for an earlier one;
@@ -7,7 +9,7 @@
 /// that come and go would leave millions of them within one idle timeout.
 struct Timers {
     struct Entry {
-        let instant: ContinuousClock.Instant
+        let instant: Instant
         let token: Token
     }
 
@@ -20,9 +22,9 @@ struct Timers {
 
     var count: Int { heap.count }
 
-    var earliest: ContinuousClock.Instant? { heap.first?.instant }
+    var earliest: Instant? { heap.first?.instant }
 
-    mutating func add(_ token: Token, at instant: ContinuousClock.Instant) {
+    mutating func add(_ token: Token, at instant: Instant) {
         heap.append(Entry(instant: instant, token: token))
         var child = heap.count - 1
         while child > 0 {
@@ -34,7 +36,7 @@ struct Timers {
     }
 
     /// Takes the entries that are due, earliest first.
-    mutating func takeDue(at now: ContinuousClock.Instant) -> [Entry] {
+    mutating func takeDue(at now: Instant) -> [Entry] {
         var due: [Entry] = []
         while let first = heap.first, first.instant <= now {
             due.append(first)

@@ -7,7 +7,7 @@ final class FuzzConnection {
     private let host = FakeHost()
     let handler = FuzzHandler()
     private var engine: any WireEngine
-    private var now = ContinuousClock.now
+    private var now = Instant(nanoseconds: 0)
     /// What was written; a slice as so many zeros.
     private(set) var written: [UInt8] = []
     /// Where the output of the engine that took over begins.

@@ -20,7 +20,7 @@ import Testing
             exchange.respond(Response(status: 200))
             return .discard
         }
-        let now = ContinuousClock.now
+        let now = Instant(nanoseconds: 0)
         let engine = HTTP2Engine(
             limits: Limits(), handler: handler, host: host, peer: .loopback, now: now)
         func receive(_ bytes: [UInt8]) {

@@ -9,7 +9,7 @@ final class Wire {
     let host = FakeHost()
     let handler: FakeHandler
     private(set) var engine: any WireEngine
-    var now: ContinuousClock.Instant
+    var now: Instant
     /// What was written; a slice as so many `#`.
     private(set) var written: [UInt8] = []
     private(set) var ending: Ending?
@@ -23,7 +23,7 @@ final class Wire {
         limits: Limits = Limits(), peer: Peer = .loopback, _ handle: @escaping FakeHandler.Handle
     ) {
         handler = FakeHandler(handle)
-        let start = ContinuousClock.now
+        let start = Instant(nanoseconds: 0)
         now = start
         engine = HTTP1Engine(
             limits: limits, handler: handler, host: host, peer: peer, now: start)
@@ -60,7 +60,7 @@ final class Wire {
     }
 
     func advance(_ duration: Duration, unreadBytes: Int = 0) {
-        now += duration
+        now = now + duration
         if let deadline = engine.deadline, deadline <= now, ending == nil {
             engine.timeExpired(now: now, unreadBytes: unreadBytes)
         }

@@ -6,12 +6,12 @@ import Transport
 @Suite struct DeadlineTests {
     /// Has a deadline from the start; when it passes, tells what lies unread, and ends.
     final class Impatient: ToyEngine {
-        init(_ host: any EngineHost, deadline: ContinuousClock.Instant) {
+        init(_ host: any EngineHost, deadline: Instant) {
             super.init(host)
             readDemand = .bytes(atLeast: 1_000)
             self.deadline = deadline
         }
-        override func timeExpired(now: ContinuousClock.Instant, unreadBytes: Int) {
+        override func timeExpired(now: Instant, unreadBytes: Int) {
             precondition(deadline.map { $0 <= now } == true)
             // On a busy machine the client may not have had its turn yet.
             guard unreadBytes > 0 else {
@@ -48,14 +48,14 @@ import Transport
             private var isClose = false
             private var wasEarly = false
             override func receive(
-                _ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant
+                _ bytes: UnsafeRawBufferPointer, now: Instant
             ) -> Int {
                 isClose = bytes.last == 0x21
                 deadline = now.advanced(by: isClose ? .milliseconds(1) : .milliseconds(50))
                 queue.append(.bytes([0x0A]))
                 return bytes.count
             }
-            override func timeExpired(now: ContinuousClock.Instant, unreadBytes: Int) {
+            override func timeExpired(now: Instant, unreadBytes: Int) {
                 // On a busy machine a deadline may pass before it is moved.
                 if let deadline, deadline > now { wasEarly = true }
                 deadline = nil

@@ -42,7 +42,7 @@ import Transport
     {
         final class Deaf: ToyEngine {
             override func receive(
-                _ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant
+                _ bytes: UnsafeRawBufferPointer, now: Instant
             ) -> Int {
                 readDemand = .none
                 return 0
@@ -71,7 +71,7 @@ import Transport
     {
         final class Refusing: ToyEngine {
             override func receive(
-                _ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant
+                _ bytes: UnsafeRawBufferPointer, now: Instant
             ) -> Int {
                 if readDemand != .none {
                     queue = [.bytes(Array("413 too large\n".utf8)), .closeAfterLinger]

@@ -55,7 +55,7 @@ import Transport
             private var beginning: [UInt8] = []
 
             override func receive(
-                _ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant
+                _ bytes: UnsafeRawBufferPointer, now: Instant
             ) -> Int {
                 guard queue.isEmpty else { return 0 }
                 guard let end = bytes.firstIndex(of: 0x0A) else {
@@ -87,7 +87,7 @@ import Transport
                 readDemand = .bytes(atLeast: 100_000)
             }
             override func receive(
-                _ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant
+                _ bytes: UnsafeRawBufferPointer, now: Instant
             ) -> Int {
                 gathered.append(bytes[...])
                 left -= bytes.count

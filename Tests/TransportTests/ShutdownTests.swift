@@ -18,7 +18,7 @@ import Transport
         }
 
         override func receive(
-            _ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant
+            _ bytes: UnsafeRawBufferPointer, now: Instant
         ) -> Int {
             isBusy = true
             let host = host
@@ -31,7 +31,7 @@ import Transport
             return bytes.count
         }
 
-        override func beginShutdown(now: ContinuousClock.Instant) {
+        override func beginShutdown(now: Instant) {
             if !isBusy { queue.append(.close) }
             gate.stopping.add()
         }

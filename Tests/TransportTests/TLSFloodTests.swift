@@ -23,7 +23,7 @@ import Transport
         }
 
         override func receive(
-            _ input: UnsafeRawBufferPointer, now: ContinuousClock.Instant
+            _ input: UnsafeRawBufferPointer, now: Instant
         ) -> Int {
             guard isOpen else {
                 readDemand = .none

@@ -183,7 +183,7 @@ import Transport
             static let total = 1 << 20 + 30_000
             var left = total
             override func receive(
-                _ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant
+                _ bytes: UnsafeRawBufferPointer, now: Instant
             ) -> Int {
                 left -= bytes.count
                 if left == 0 {

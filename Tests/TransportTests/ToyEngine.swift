@@ -15,7 +15,7 @@ class ToyEngine: WireEngine {
     let host: any EngineHost
     var queue: [EngineOutput] = []
     var readDemand = ReadDemand.bytes(atLeast: 1)
-    var deadline: ContinuousClock.Instant?
+    var deadline: Instant?
     var isReceivingBody = false
     var isReset = false
     var acknowledgedAnswers = 0
@@ -28,35 +28,35 @@ class ToyEngine: WireEngine {
         self.ends = ends
     }
 
-    func receive(_ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant) -> Int {
+    func receive(_ bytes: UnsafeRawBufferPointer, now: Instant) -> Int {
         bytes.count
     }
-    func receiveEnd(now: ContinuousClock.Instant) { queue.append(.close) }
+    func receiveEnd(now: Instant) { queue.append(.close) }
     func disconnected() {
         disconnects += 1
         precondition(disconnects == 1 && host.isOnLane)
         ends.add()
     }
-    func nextOutput(now: ContinuousClock.Instant) -> EngineOutput {
+    func nextOutput(now: Instant) -> EngineOutput {
         queue.isEmpty ? .nothing : queue.removeFirst()
     }
-    func timeExpired(now: ContinuousClock.Instant, unreadBytes: Int) {}
-    func beginShutdown(now: ContinuousClock.Instant) { queue.append(.close) }
-    func endGrace(now: ContinuousClock.Instant, until end: ContinuousClock.Instant) {}
+    func timeExpired(now: Instant, unreadBytes: Int) {}
+    func beginShutdown(now: Instant) { queue.append(.close) }
+    func endGrace(now: Instant, until end: Instant) {}
 }
 
 /// Sends back what comes; does not read while a megabyte waits to be written.
 final class EchoEngine: ToyEngine {
     private var queued = 0
 
-    override func receive(_ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant) -> Int {
+    override func receive(_ bytes: UnsafeRawBufferPointer, now: Instant) -> Int {
         queue.append(.bytes([UInt8](bytes)))
         queued += bytes.count
         if queued > 1 << 20 { readDemand = .none }
         return bytes.count
     }
 
-    override func nextOutput(now: ContinuousClock.Instant) -> EngineOutput {
+    override func nextOutput(now: Instant) -> EngineOutput {
         let output = super.nextOutput(now: now)
         if case .bytes(let bytes) = output { queued -= bytes.count }
         if queued <= 1 << 20 { readDemand = .bytes(atLeast: 1) }
@@ -78,7 +78,7 @@ final class PausingEngine: ToyEngine, @unchecked Sendable {
         super.init(host)
     }
 
-    override func receive(_ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant) -> Int {
+    override func receive(_ bytes: UnsafeRawBufferPointer, now: Instant) -> Int {
         let taken = Int.random(in: 0...min(bytes.count, 40_000), using: &random)
         gathered.append(bytes[..<taken])
         guard taken < bytes.count else { return taken }
@@ -93,7 +93,7 @@ final class PausingEngine: ToyEngine, @unchecked Sendable {
         return taken
     }
 
-    override func receiveEnd(now: ContinuousClock.Instant) {
+    override func receiveEnd(now: Instant) {
         gathered.end()
         queue.append(.close)
     }
@@ -135,7 +135,7 @@ final class LineEngine: ToyEngine, @unchecked Sendable {
         super.init(host, ends: ends)
     }
 
-    override func receive(_ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant) -> Int {
+    override func receive(_ bytes: UnsafeRawBufferPointer, now: Instant) -> Int {
         for byte in bytes {
             guard byte == 0x0A else {
                 line.append(byte)
@@ -150,7 +150,7 @@ final class LineEngine: ToyEngine, @unchecked Sendable {
         return bytes.count
     }
 
-    override func nextOutput(now: ContinuousClock.Instant) -> EngineOutput {
+    override func nextOutput(now: Instant) -> EngineOutput {
         let output = super.nextOutput(now: now)
         if case .nothing = output, !hasAnswered {
             hasAnswered = true

@@ -10,8 +10,8 @@ extension Response {
         text bytes: [UInt8], contentType: String, status: Int,
         fields: [(name: String, value: String)] = []
     ) {
-        self.init(
-            status: status, fields: [("Content-Type", contentType)] + fields, body: .bytes(bytes))
+        self.init(status: status, fields: [("Content-Type", contentType)], body: .bytes(bytes))
+        self.fields += fields
         addVary()
     }
 

@@ -25,11 +25,11 @@ struct FrameBudget {
     private let capacity: Int
     private let rate: Int
     private var credit: Int
-    private var refilled: ContinuousClock.Instant
+    private var refilled: Instant
     /// Bytes of bodies that have not given anything back yet.
     private var bytes = 0
 
-    init(limits: Limits, now: ContinuousClock.Instant) {
+    init(limits: Limits, now: Instant) {
         capacity = limits.frameCredit
         rate = limits.frameCreditRate
         credit = capacity
@@ -39,7 +39,7 @@ struct FrameBudget {
     var isExhausted: Bool { credit < 0 }
 
     /// What `rate` gives for the time since the last call.
-    mutating func refill(now: ContinuousClock.Instant) {
+    mutating func refill(now: Instant) {
         let elapsed = refilled.duration(to: now)
         // More seconds than fill it never matter, so a long time cannot overflow.
         let most = Duration.seconds(capacity / max(rate, 1) + 1)

@@ -129,7 +129,7 @@ extension HTTP2Engine {
 
     // MARK: Output
 
-    public func nextOutput(now: ContinuousClock.Instant) -> EngineOutput {
+    public func nextOutput(now: Instant) -> EngineOutput {
         call(now) {
             if let ending { return ending.output }
             noteWritten()

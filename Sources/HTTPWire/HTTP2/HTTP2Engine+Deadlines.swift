@@ -4,7 +4,7 @@ import ServiceLimits
 extension HTTP2Engine {
     private static var tickInterval: Duration { .seconds(1) }
 
-    public var deadline: ContinuousClock.Instant? {
+    public var deadline: Instant? {
         guard ending == nil, !isFailed else { return nil }
         var earliest = nextTick ?? idleSince + limits.idleTimeout
         if !sawSettings { earliest = min(earliest, handshakeDeadline) }
@@ -21,7 +21,7 @@ extension HTTP2Engine {
         }
     }
 
-    public func timeExpired(now: ContinuousClock.Instant, unreadBytes: Int) {
+    public func timeExpired(now: Instant, unreadBytes: Int) {
         call(now) {
             guard let deadline, deadline <= now else { return }
             if !sawSettings, handshakeDeadline <= now { return fail(NGHTTP2_NO_ERROR) }

@@ -1,7 +1,7 @@
 import CNGHTTP2
 
 extension HTTP2Engine {
-    public func beginShutdown(now: ContinuousClock.Instant) {
+    public func beginShutdown(now: Instant) {
         call(now) {
             isShuttingDown = true
             if streams.isEmpty {
@@ -20,7 +20,7 @@ extension HTTP2Engine {
         session.submitGoAway()
     }
 
-    public func endGrace(now: ContinuousClock.Instant, until end: ContinuousClock.Instant) {
+    public func endGrace(now: Instant, until end: Instant) {
         call(now) {
             // The other half of the time is the transport's, which waits for the client's end.
             let dropEnd = now + (end - now) / 2

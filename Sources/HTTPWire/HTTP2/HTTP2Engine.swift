@@ -18,7 +18,7 @@ public final class HTTP2Engine: WireEngine {
     let peer: Peer
     let session: HTTP2Session
     /// The last instant that a call brought.
-    var now: ContinuousClock.Instant
+    var now: Instant
     /// A call of the transport's is in progress: it looks at everything when it returns.
     var isInCall = false
 
@@ -65,22 +65,22 @@ public final class HTTP2Engine: WireEngine {
 
     // MARK: Time
 
-    let handshakeDeadline: ContinuousClock.Instant
+    let handshakeDeadline: Instant
     /// When the last stream was closed.
-    var idleSince: ContinuousClock.Instant
+    var idleSince: Instant
     /// When the header block that is coming began.
-    var headBegan: ContinuousClock.Instant?
-    var nextTick: ContinuousClock.Instant?
+    var headBegan: Instant?
+    var nextTick: Instant?
     var isShuttingDown = false
     /// The client was told to begin no more streams, but not yet that none is served.
     var owesGoAway = false
     /// The service stops: until then bodies are dropped whose answers were given before their end.
-    var dropEnd: ContinuousClock.Instant?
+    var dropEnd: Instant?
 
     /// An engine for a connection on which the client speaks HTTP/2 from its first byte on.
     public convenience init(
         limits: Limits, handler: any RequestHandler, host: any EngineHost, peer: Peer,
-        now: ContinuousClock.Instant
+        now: Instant
     ) {
         self.init(
             limits: limits, handler: handler, host: host, peer: peer, acknowledgedAnswers: 0,
@@ -91,7 +91,7 @@ public final class HTTP2Engine: WireEngine {
     /// - Parameter acknowledgedAnswers: the count of the engine that hands the connection over.
     init(
         limits: Limits, handler: any RequestHandler, host: any EngineHost, peer: Peer,
-        acknowledgedAnswers: Int, now: ContinuousClock.Instant
+        acknowledgedAnswers: Int, now: Instant
     ) {
         self.limits = limits
         self.handler = handler
@@ -154,7 +154,7 @@ public final class HTTP2Engine: WireEngine {
     private var isOutputBlocked: Bool { session.queuedFrames > 2 * limits.streams }
 
     public func receive(
-        _ bytes: UnsafeRawBufferPointer, now: ContinuousClock.Instant
+        _ bytes: UnsafeRawBufferPointer, now: Instant
     ) -> Int {
         call(now) {
             isResting = false
@@ -234,7 +234,7 @@ public final class HTTP2Engine: WireEngine {
         }
     }
 
-    public func receiveEnd(now: ContinuousClock.Instant) {
+    public func receiveEnd(now: Instant) {
         call(now) {
             peerEnded = true
             for stream in streams where !stream.hasEnded {
@@ -279,7 +279,7 @@ public final class HTTP2Engine: WireEngine {
     }
 
     /// Wraps each of the transport's calls.
-    func call<Result>(_ now: ContinuousClock.Instant, _ body: () -> Result) -> Result {
+    func call<Result>(_ now: Instant, _ body: () -> Result) -> Result {
         isInCall = true
         self.now = now
         defer {

@@ -46,7 +46,7 @@ final class HTTP2Stream: Exchange, @unchecked Sendable {
     /// Bytes that were dropped, and not given back to the stream's window.
     var withheld = 0
     /// Until then what comes after the answer is dropped; then the stream is reset.
-    var lingerEnd: ContinuousClock.Instant?
+    var lingerEnd: Instant?
     /// The body came too slowly: it is not waited for after the answer.
     var wasTimedOut = false
     /// The length the client declared, less what has come.
@@ -65,7 +65,7 @@ final class HTTP2Stream: Exchange, @unchecked Sendable {
     var body = AnswerBody()
     var closesConnection = false
     /// When something of the answer was last known to be written, or could begin to be.
-    var progress: ContinuousClock.Instant
+    var progress: Instant
     /// Bytes were handed out and may not be written yet; of a file, too.
     var isInFlight = false
     var hasSliceInFlight = false
@@ -74,7 +74,7 @@ final class HTTP2Stream: Exchange, @unchecked Sendable {
 
     init(
         link: ConnectionLink<HTTP2Engine>, id: Int32, clock: BodyClock,
-        now: ContinuousClock.Instant
+        now: Instant
     ) {
         self.link = link
         self.id = id

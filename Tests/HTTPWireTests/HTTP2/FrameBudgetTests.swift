@@ -4,7 +4,7 @@ import Testing
 @testable import HTTPWire
 
 @Suite struct FrameBudgetTests {
-    private let start = ContinuousClock.now
+    private let start = Instant(nanoseconds: 0)
 
     private func budget(_ capacity: Int = 1000, rate: Int = 100) -> FrameBudget {
         var limits = Limits()
