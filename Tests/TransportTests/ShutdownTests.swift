@@ -100,8 +100,10 @@ import Transport
     {
         let uploads = Uploads()
         var changed = Limits()
-        // On a busy machine the shutdown's task may begin late; the body must not time out before.
+        // On a busy machine the shutdown's task may begin late, and the client be slow to send: the
+        // body must not time out before, nor the connection after.
         changed.bodyGrace = .seconds(2 * patience)
+        changed.linger = .seconds(2 * patience)
         let limits = changed
         let server = try Server(
             listen: [kind.address], tls: try kind.identity(), laneCount: 1, limits: limits,
