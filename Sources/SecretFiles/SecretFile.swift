@@ -49,9 +49,7 @@ public struct SecretFile: Sendable {
         var failure: SecretFileError?
         let bytes = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
             while count < capacity {
-                let room = UnsafeMutableRawBufferPointer(
-                    rebasing: UnsafeMutableRawBufferPointer(
-                        buffer)[count...])
+                let room = UnsafeMutableBufferPointer(rebasing: buffer[count...])
                 let read = Glibc.read(fd, room.baseAddress, room.count)
                 if read < 0, errno == EINTR { continue }
                 if read < 0 { failure = systemError() }
