@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import select
 import socket
+import ssl
 import struct
 
 import h2.config
@@ -189,6 +190,12 @@ class Wire2:
         if data and not self.is_finished:
             self._send_allowed(data)
 
+    def _acknowledge(self):
+        """Sends what the protocol owes for frames that have come. The service may have ended the
+        connection after them: what it said before is there to be read all the same."""
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            self._flush()
+
     def _send_allowed(self, data):
         if self._allowed is not None:
             data = data[:self._allowed]
@@ -258,7 +265,7 @@ class Wire2:
 
     def head(self):
         stream = self._next()
-        self._flush()
+        self._acknowledge()
         while not stream.heads:
             self._check(stream)
             self._receive()
@@ -283,7 +290,7 @@ class Wire2:
         if stream.is_sent:
             del self.streams[stream.id]
         # Settings are acknowledged and the windows are opened now, not with the next request.
-        self._flush()
+        self._acknowledge()
         self.answered = stream
         return Response(status, fields, body)
 
@@ -319,7 +326,7 @@ class Wire2:
         stream.buffered -= len(data)
         if charged:
             self.protocol.acknowledge_received_data(charged, stream.id)
-            self._flush()
+            self._acknowledge()
         return data
 
     def _check(self, stream):
@@ -342,7 +349,7 @@ class Wire2:
             return
         for event in self.protocol.receive_data(data):
             self._take(event)
-        self._flush()
+        self._acknowledge()
 
     def _receive_what_is_there(self):
         while not self.is_closed and self._has_bytes():
