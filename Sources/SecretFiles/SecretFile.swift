@@ -65,7 +65,10 @@ public struct SecretFile: Sendable {
     }
 
     private func systemError() -> SecretFileError {
-        .unreadable(path: path, reason: String(cString: strerror(errno)))
+        let denied = errno == EACCES
+        let reason = String(cString: strerror(errno))
+        let fix = ": let user \(geteuid()), whom the service runs as, read it"
+        return .unreadable(path: path, reason: denied ? reason + fix : reason)
     }
 }
 

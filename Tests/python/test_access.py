@@ -342,7 +342,7 @@ def test_owners_of_the_token_file():
                 (0o440, 0, 65534, None), (0o644, 0, 0, None), (0o600, 65534, 65534, None),
                 (0o664, 0, 0, "chmod go-w"), (0o646, 0, 0, "chmod go-w"),
                 (0o640, 65534, 65534, "chmod 600"), (0o644, 65533, 65533, "chown it to 65534"),
-                (0o600, 0, 0, "Permission denied")]:
+                (0o600, 0, 0, "Permission denied: let user 65534, whom the service runs as")]:
             tokens.path.chmod(mode)
             os.chown(tokens.path, owner, group)
             status, said = starts([*LOCAL, "--token-file", link], home, nobody)
