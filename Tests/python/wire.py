@@ -11,7 +11,7 @@ import struct
 
 from models import decode
 
-PATIENCE = 60
+PATIENCE = 180
 """Seconds after which a wait has failed, on a machine that is busy with other things."""
 # A body whose length is not told in the head: chunked, in HTTP/1.1.
 UNTOLD = object()
