@@ -1,6 +1,7 @@
 """Requests and connections leave no memory behind.
 
-POLYAK_LEAK_ROUND says how many of each; 10,000 shows a leak of 200 bytes in each.
+POLYAK_LEAK_ROUND says how many of each; 10,000 shows a leak of 200 bytes in each. What grows once,
+as a thread or a table does, is none: a leak grows in every round.
 """
 
 import os
@@ -16,6 +17,7 @@ from models import encode
 from wire2 import Wire2
 
 ROUND = int(os.environ.get("POLYAK_LEAK_ROUND", 2000))
+ROUNDS = 4
 # What the allocator and the kernel's accounting move by, whatever is done.
 SLACK = 2 << 20
 MODEL = encode({"w": np.ones(300, np.float32)})
@@ -27,13 +29,15 @@ def expect_flat(service, act):
     """`act` gets a number; a first round fills the allocator's pools and grows the tables."""
     for number in range(ROUND):
         act(number)
-    before, descriptors = service.memory(), service.descriptors()
-    for number in range(ROUND):
-        act(number)
-    eventually(lambda: service.memory() - before < SLACK,
-               f"memory grew in {ROUND} rounds beyond {before + SLACK} bytes")
-    eventually(lambda: service.descriptors() <= descriptors + 2, "descriptors are left open")
-    print(f"{ROUND} more: {service.memory() - before:+} bytes")
+    descriptors, grown = service.descriptors(), []
+    while not grown or grown[-1] >= SLACK:
+        assert len(grown) < ROUNDS, f"memory grew by {grown} bytes in rounds of {ROUND}"
+        before = service.memory()
+        for number in range(ROUND):
+            act(number)
+        eventually(lambda: service.descriptors() <= descriptors + 2, "descriptors are left open")
+        grown.append(service.memory() - before)
+    print(f"{ROUND} more: {grown[-1]:+} bytes")
 
 
 def test_requests_of_one_http2_connection(start_service):
