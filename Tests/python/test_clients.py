@@ -11,7 +11,7 @@ import pytest
 import callers
 import certificates
 import oracle
-from harness import SAFETENSORS, Service
+from harness import SAFETENSORS, Service, new_name
 from models import assert_same, decode, encode, tensor
 
 pytestmark = pytest.mark.once("every client has its own protocol")
@@ -79,7 +79,7 @@ class Life:
     def __init__(self, caller, version, name, sees_early=True):
         self.caller, self.version = caller, version
         self.sees_early = sees_early
-        self.path = f"/v1/sessions/{name}"
+        self.path = f"/v1/sessions/{new_name(name)}"
 
     def call(self, method, path="", body=None, headers=None, status=200):
         answer = self.caller.call(method, self.path + path, body, headers or {})

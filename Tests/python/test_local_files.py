@@ -353,9 +353,11 @@ def test_it_is_off_by_default(start_service):
             service.raw(unix=True) as raw, memfd(encode(SMALL)) as number:
         problem = refer(session, {"path": "x"}).problem(415, "unsupported-format")
         assert "--local-files" in problem["detail"]
+        # Until it is answered, the connection may not be among the service's descriptors.
+        assert raw.ask(Request("GET", "/livez")).status == 200
         before = service.descriptors()
         give(raw, session, [number] * 8).problem(415, "unsupported-format")
-        eventually(lambda: service.descriptors() == before, "descriptors are left open")
+        eventually(lambda: service.descriptors() <= before, "descriptors are left open")
 
 
 def test_other_hosts_may_not_name_files(start_service, tmp_path):

@@ -52,6 +52,8 @@ class Proxy:
                 f"events {{}}\nhttp {{ access_log off; client_body_temp_path {folder}/body; "
                 f"proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi; "
                 f"uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi; "
+                # Clients may stand still while they send what nginx wants no more.
+                f"lingering_time 10m; lingering_timeout 10m; "
                 f"include {folder}/polyak.conf; }}\n")
             # nginx takes over the socket, as from an nginx that it replaces.
             self.process = subprocess.Popen(
@@ -127,7 +129,7 @@ def test_a_long_poll_is_answered_when_there_is_news(proxy, tmp_path, name):
             CLIENTS[name][0](proxy.url, tmp_path, proxy.certificate) as caller:
         session.fold(model)
         etag, answers = session.average()["ETag"], []
-        headers = {"If-None-Match": etag, "Prefer": "wait=25"}
+        headers = {"If-None-Match": etag, "Prefer": "wait=60"}
         poll = threading.Thread(target=lambda: answers.append(
             caller.call("GET", f"{session.path}/averages/main", None, headers)))
         poll.start()

@@ -115,7 +115,7 @@ def test_a_range_does_not_change_a_304(session):
 
 
 # Reading: waiting.
-def wait_for(session, etag, seconds=20):
+def wait_for(session, etag, seconds=60):
     return {"If-None-Match": etag, "Prefer": f"wait={seconds}"}
 
 
@@ -123,7 +123,7 @@ def test_a_long_poll_is_woken_by_an_upload(service, session):
     etag = session.average()["ETag"]
     with service.wire() as wire:
         wire.open(Request("GET", f"{session.path}/averages/main", b"",
-                          f"If-None-Match: {etag}", "Prefer: wait=30"))
+                          f"If-None-Match: {etag}", "Prefer: wait=60"))
         session.fold(MODEL)
         answer = wire.answer()
         assert answer.status == 200 and answer["Polyak-Revision"] == "3"

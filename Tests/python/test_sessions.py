@@ -101,7 +101,7 @@ def test_deleting_ends_uploads_and_waiters_with_404(service, client):
         upload.more(body[:50])
         waiting.open(upload_to(session.path, body))
         poll.open(Request("GET", f"{session.path}/averages/main", b"",
-                          f"If-None-Match: {etag}", "Prefer: wait=30"))
+                          f"If-None-Match: {etag}", "Prefer: wait=60"))
         for wire in (waiting, poll):
             wait_until_read(wire.socket)
         assert client.request("DELETE", session.path).status == 204

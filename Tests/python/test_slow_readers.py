@@ -136,6 +136,7 @@ def test_whoever_stalls_gets_one_revision_and_the_files_are_bounded(
             readers.append(Reader(service, session, over=over))
             readers[-1].read(stall)
         session.fold(iterates[4])
+        files.look()
         for reader in readers:
             assert_same(reader.model(), means[reader.revision - 1])
             reader.close()
@@ -182,6 +183,7 @@ def test_answers_without_a_body_hold_nothing(start_service, iterates):
         assert idle[2].ask(Request("GET", path, b"", f"If-None-Match: {etag}")).status == 304
         for model in iterates[1:5]:
             session.fold(model)
+        files.look()
         assert files.most == {"main": 2}
         for wire in idle:
             wire.close()
@@ -219,6 +221,7 @@ def test_a_slow_reader_is_dropped_when_it_holds_up_an_upload(start_service, iter
             session.fold(model)
             readers.append(Reader(service, session))
         session.fold(iterates[2])
+        files.look()
         # Both are long too slow now, and nobody waits for them.
         ticks(session)
         assert [reader.is_dropped for reader in readers] == [False, False]

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 import oracle
-from harness import HTTP2
+from harness import HTTP2, PATIENCE, new_name
 from models import assert_same, decode, tensor
 
 HERE = pathlib.Path(__file__).parent
 
 
 def run(*command):
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True,
+                          timeout=5 * PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -29,7 +30,7 @@ def delete(client, name):
 
 @pytest.mark.parametrize("strategy", ["nta", "alpha_suffix"])
 def test_a_network_ends_with_the_average_of_what_it_uploaded(service, client, strategy, tmp_path):
-    sent, final, name = tmp_path / "sent", tmp_path / "final.safetensors", f"digits-{strategy}"
+    sent, final, name = tmp_path / "sent", tmp_path / "final.safetensors", new_name("digits")
     sent.mkdir()
     table = run(sys.executable, HERE / "trainer.py", "--url", service.url, "--session", name,
                 "--strategy", strategy, "--record", sent, "--output", final,
@@ -59,7 +60,8 @@ def test_a_network_ends_with_the_average_of_what_it_uploaded(service, client, st
 @pytest.mark.once("test_clients.py has curl over every protocol")
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_curl_alone_trains(service, client):
-    *iterates, last = run("sh", HERE / "trainer.sh", service.url, "from-curl").splitlines()
+    name = new_name("from-curl")
+    *iterates, last = run("sh", HERE / "trainer.sh", service.url, name).splitlines()
     assert len(iterates) == 32
     average = oracle.Average({"strategy": "alpha_suffix", "epochs": 8, "alpha": 0.75})
     for index, value in enumerate(iterates):
@@ -68,13 +70,14 @@ def test_curl_alone_trains(service, client):
             average.report(None, (index + 1) // 4)
     assert np.float32(last.split()[1]) == average.model["w"].data[0]
     assert average.count == 24
-    delete(client, "from-curl")
+    delete(client, name)
 
 
 @pytest.mark.once("test_clients.py has Node over every protocol")
 @pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
 def test_nodes_fetch_trains(service, client):
-    lines = run("node", HERE / "trainer.mjs", service.url, "from-node").splitlines()
+    name = new_name("from-node")
+    lines = run("node", HERE / "trainer.mjs", service.url, name).splitlines()
     average = oracle.Average({"strategy": "nta", "epochs": 10, "n": 2, "fallback_alpha": 0.4})
 
     def weights(text):
@@ -88,4 +91,4 @@ def test_nodes_fetch_trains(service, client):
             average.apply(weights(call["weights"]))
     assert average.count >= 80
     assert_same(weights(last["average"]), average.model)
-    delete(client, "from-node")
+    delete(client, name)
