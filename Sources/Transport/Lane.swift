@@ -41,6 +41,8 @@ final class Lane: EngineLane, @unchecked Sendable {
     var movedBytes = 0
     /// Nil until the service stops.
     private var stop: StopTimes?
+    /// What was unfinished has been refused.
+    private var isGraceOver = false
 
     init(_ settings: LaneSettings) throws(TransportError) {
         self.settings = settings
@@ -199,11 +201,20 @@ final class Lane: EngineLane, @unchecked Sendable {
     }
 
     private func goOnStopping(at now: Instant) {
-        guard let stop else { return }
-        if stop.end <= now {
+        guard var times = stop, times.graceEnd <= now else { return }
+        let endsGrace = !isGraceOver
+        if endsGrace {
+            isGraceOver = true
+            // Clients have their time to take the refusal, though this thread may have got none at
+            // the grace's end.
+            times.end = now + (times.end - times.graceEnd)
+            stop = times
+            timers.add(.stop, at: times.end)
+        }
+        if times.end <= now {
             for connection in slots { connection?.drop() }
-        } else if stop.graceEnd <= now {
-            for connection in slots { connection?.endGrace(now, until: stop.end) }
+        } else if endsGrace {
+            for connection in slots { connection?.endGrace(now, until: times.end) }
         }
     }
 }
@@ -213,7 +224,7 @@ struct StopTimes {
     /// What is unfinished then is refused.
     let graceEnd: Instant
     /// The connections that are left then are reset.
-    let end: Instant
+    var end: Instant
 }
 
 /// What all lanes of a server share.

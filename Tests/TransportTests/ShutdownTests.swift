@@ -143,6 +143,65 @@ import Transport
         #expect(server.connectionCount == 0 && uploads.cut.count == 1)
     }
 
+    /// Wants every body; one that begins with `s` holds up its lane until the test goes on.
+    struct Stalling: RequestHandler {
+        final class Sink: BodySink {
+            let stalling: Stalling
+
+            init(_ stalling: Stalling) { self.stalling = stalling }
+
+            func receive(_ chunk: UnsafeRawBufferPointer) -> Int {
+                stalling.begun.add()
+                if chunk.first == UInt8(ascii: "s") { stalling.end.wait() }
+                return chunk.count
+            }
+            func finish() {}
+            func abort(_ reason: BodyAbort) {}
+        }
+
+        let begun = Tally()
+        let end = DispatchSemaphore(value: 0)
+
+        func handle(_ head: RequestHead, exchange: any Exchange) -> BodyDisposition {
+            .accept(Sink(self))
+        }
+    }
+
+    @Test func `clients are refused, not reset, by a lane that had no time at the grace's end`()
+        async throws
+    {
+        let stalling = Stalling()
+        let server = try Server(
+            listen: [Kind.tcp.address], laneCount: 1, limits: Limits(), logger: quietLogger(),
+            makeEngine: { host, peer, now in
+                HTTP1Engine(
+                    limits: Limits(), handler: stalling, host: host, peer: peer, now: now)
+            })
+        server.start()
+        let head = Array("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n".utf8)
+        let clients = try await blocking {
+            let clients = [try server.connect(), try server.connect()]
+            try clients[0].send(head + Array("x".utf8))
+            stalling.begun.wait(for: 1)
+            try clients[1].send(head + Array("s".utf8))
+            stalling.begun.wait(for: 2)
+            return clients
+        }
+        async let stopped: Void = server.shutdown(
+            grace: .milliseconds(10), refusing: .milliseconds(100))
+        let bothArePast = ContinuousClock.now + .milliseconds(300)
+        try await blocking {
+            eventually("the time stands still") { ContinuousClock.now > bothArePast }
+            stalling.end.signal()
+            for client in clients {
+                let answer = String(decoding: try client.receiveToEnd(), as: UTF8.self)
+                #expect(answer.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
+            }
+        }
+        await stopped
+        #expect(server.connectionCount == 0)
+    }
+
     @Test func `what is not finished after the grace and the time for refusals is reset`()
         async throws
     {
