@@ -353,6 +353,18 @@ def tcp_connections():
     return found
 
 
+def unless_late(seconds, act):
+    """The result of `act`. It is done again when it failed after more than so many seconds: the
+    service may have been right to give up, because this process had no time."""
+    for attempt in range(3):
+        began = time.monotonic()
+        try:
+            return act()
+        except (AssertionError, OSError, EOFError):
+            if time.monotonic() - began < seconds or attempt == 2:
+                raise
+
+
 def eventually(condition, message, seconds=PATIENCE):
     """Waits until `condition()` is true; for what the service finishes after its answer."""
     end = time.monotonic() + seconds
