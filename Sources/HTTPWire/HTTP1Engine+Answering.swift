@@ -61,7 +61,7 @@ extension HTTP1Engine {
     /// What a client is answered that sends plain HTTP where TLS is spoken; the connection is then
     /// to be closed.
     public static var refusalOfPlainText: [UInt8] {
-        let response = WireError.plainTextUnderTLS.problem.response()
+        let response = WireError.plainTextUnderTLS.problem(Limits()).response()
         var bytes: [UInt8] = []
         var date = HTTPDate()
         guard case .bytes(let body) = response.body else { return [] }

@@ -202,7 +202,7 @@ extension HTTP1Engine {
             end(.close)
         } else if mayStillRefuse {
             exchange = nil
-            var response = error.problem.response()
+            var response = error.problem(limits).response()
             response.closesConnection = true
             output = .given(response)
         }

@@ -1,3 +1,5 @@
+import ServiceLimits
+
 /// Why the wire itself refuses a request: what a peer can do wrong, and the service's end. Each is
 /// answered; over HTTP/1.1 that ends the connection.
 enum WireError: Error, Equatable {
@@ -33,13 +35,13 @@ enum WireError: Error, Equatable {
 }
 
 extension WireError {
-    /// The answer's content, by the names of the API's table of errors.
-    var problem: Problem {
-        switch self {
+    /// The answer's content, by the names of the API's table of errors. It names the limit that
+    /// does not let the request through.
+    func problem(_ limits: Limits) -> Problem {
+        let detail = detail(limits)
+        return switch self {
         case .requestLineTooLong:
-            Problem(
-                name: "uri-too-long", status: 414, title: "URI too long",
-                detail: "The request line is longer than the service reads. Shorten the target.")
+            Problem(name: "uri-too-long", status: 414, title: "URI too long", detail: detail)
         case .fieldTooLong, .tooManyFields, .headTooLarge, .trailersTooLarge:
             Problem(
                 name: "headers-too-large", status: 431, title: "Header fields too large",
@@ -73,7 +75,36 @@ extension WireError {
         }
     }
 
-    private var detail: String {
+    private func detail(_ limits: Limits) -> String {
+        switch self {
+        case .requestLineTooLong:
+            "The request line may have \(limits.requestLineBytes) bytes at most (the setting "
+                + "request-line-bytes). Shorten the target."
+        case .fieldTooLong:
+            "A header field may have \(limits.fieldBytes) bytes at most (the setting field-bytes). "
+                + "Shorten it."
+        case .tooManyFields:
+            "A request may have \(limits.fields) header fields at most (the setting fields). "
+                + "Send fewer."
+        case .headTooLarge:
+            "The header fields may have \(limits.headerBytes) bytes together at most (the setting "
+                + "header-bytes). Send fewer, or shorter ones."
+        case .trailersTooLarge:
+            "The trailer section may have \(limits.trailerBytes) bytes at most (the setting "
+                + "trailer-bytes). Leave it out: nothing in it is used."
+        case .chunkExtensionTooLong:
+            "A chunk's extension may have \(limits.chunkExtensionBytes) bytes at most (the setting "
+                + "chunk-extension-bytes). Leave it out: nothing in it is used."
+        case .headTimedOut:
+            "The head did not arrive within \(limits.headTimeout) (the setting head-timeout)."
+        case .bodyTimedOut:
+            "After its first \(limits.bodyGrace) (the setting body-grace) a body must keep up "
+                + "\(limits.bodyRate) bytes a second (body-rate). Send it faster, or all again."
+        default: fault
+        }
+    }
+
+    private var fault: String {
         switch self {
         case .malformedRequestLine: "The request line is not METHOD SP TARGET SP VERSION."
         case .invalidTarget: "The request target is not valid, or not one for this method."
@@ -90,17 +121,11 @@ extension WireError {
         case .lengthAndCoding: "The request has both Content-Length and Transfer-Encoding."
         case .malformedTransferCoding: "The Transfer-Encoding does not end in one chunked."
         case .codingInOldVersion: "HTTP/1.0 has no Transfer-Encoding."
-        case .fieldTooLong: "A header field is longer than the service reads."
-        case .tooManyFields: "The request has more header fields than the service reads."
-        case .headTooLarge: "The header fields together are larger than the service reads."
-        case .trailersTooLarge: "The trailer section is larger than the service reads."
         case .malformedChunk: "The chunked body is not framed as RFC 9112 section 7.1 says."
-        case .chunkExtensionTooLong: "A chunk's extension is longer than the service reads."
-        case .headTimedOut: "The head did not arrive in time."
-        case .bodyTimedOut: "The body came too slowly."
         case .plainTextUnderTLS: "This port speaks HTTPS. Begin the URL with https://."
-        case .requestLineTooLong, .unknownExpectation, .unsupportedTransferCoding,
-            .unsupportedVersion, .shuttingDown:
+        case .unknownExpectation, .unsupportedTransferCoding, .unsupportedVersion, .shuttingDown,
+            .requestLineTooLong, .fieldTooLong, .tooManyFields, .headTooLarge, .trailersTooLarge,
+            .chunkExtensionTooLong, .headTimedOut, .bodyTimedOut:
             ""
         }
     }

@@ -147,7 +147,7 @@ def test_a_head_that_does_not_end_times_out(start_service):
 
     # Without a word where not even the first byte came in time.
     raw, answer = unless_late(2, begun)
-    answer.problem(408, "request-timeout")
+    assert "2.0 seconds" in answer.problem(408, "request-timeout")["detail"]
     assert answer["Connection"] == "close"
     assert raw.rest() == b""
     raw.close()
@@ -162,7 +162,7 @@ def test_a_body_without_progress_times_out_and_leaves_no_trace(start_service):
         before = session.average()
         with service.wire() as wire:
             answer = wire.ask(upload_to(session.path, GOOD[:50], length=len(GOOD)))
-            answer.problem(408, "request-timeout")
+            assert "2.0 seconds" in answer.problem(408, "request-timeout")["detail"]
             wire.assert_turned_away(answer)
         after = session.average()
         assert (before.body, before["ETag"]) == (after.body, after["ETag"])

@@ -157,7 +157,7 @@ extension HTTP2Engine {
         let sink = takeSink(stream)
         stream.delivery = .dropping
         if case .none = stream.answer {
-            give(stream, error.problem.response())
+            give(stream, error.problem(limits).response())
         }
         sink?.abort(reason)
     }
