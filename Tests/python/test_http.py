@@ -94,6 +94,9 @@ def test_a_body_without_a_type_is_recognised(client):
         archive = io.BytesIO()
         np.savez(archive, w=np.ones(3))
         client.request("POST", path, archive.getvalue()).problem(415, "unsupported-format")
+        # Anything else is read as safetensors, whose first eight bytes are a length.
+        problem = client.request("POST", path, b"rubbish " * 9).problem(413, "too-large")
+        assert "does not seem to be safetensors" in problem["detail"]
 
 
 def test_a_unix_socket_serves_the_same(start_service):

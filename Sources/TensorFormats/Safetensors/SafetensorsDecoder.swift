@@ -138,8 +138,10 @@ public struct SafetensorsDecoder {
         let jsonByteCount = UInt64(littleEndian: length)
         let limit = min(limits.headerBytes, SafetensorsLimits.formatHeaderBytes)
         guard jsonByteCount <= limit else {
+            let isForeign = jsonByteCount > SafetensorsLimits.formatHeaderBytes
             throw .tooLarge(
-                detail: "the header is \(jsonByteCount) bytes long; \(limit) are allowed",
+                detail: "the header is \(jsonByteCount) bytes long; \(limit) are allowed"
+                    + (isForeign ? ": the body does not seem to be safetensors" : ""),
                 limit: limit)
         }
         let count = Self.lengthByteCount + Int(jsonByteCount)

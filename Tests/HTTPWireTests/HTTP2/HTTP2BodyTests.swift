@@ -79,15 +79,33 @@ private let post = HTTP2Client.post
         #expect(client.answer(1).interim.isEmpty)
     }
 
-    @Test func `a client that overruns its window loses the stream`() {
+    @Test(arguments: [-1, 0, 1])
+    func `a client that overruns its first window loses the stream`(_ excess: Int) {
         let sink = FakeSink()
         sink.appetite = 0
         let client = HTTP2Client.upload(sink)
         client.send(.headers(1, post, end: false))
-        for _ in 0..<7 { client.send(.data(1, [UInt8](repeating: 1, count: 10_000))) }
-        #expect(client.answer(1).reset == 3)
-        #expect(sink.aborts == [.malformed])
+        let early = [UInt8](repeating: 1, count: Limits().initialWindow + excess)
+        for start in stride(from: 0, to: early.count, by: 16_384) {
+            client.send(.data(1, Array(early[start...].prefix(16_384))))
+        }
+        #expect(client.answer(1).reset == (excess > 0 ? 3 : nil))
+        #expect(sink.aborts == (excess > 0 ? [.malformed] : []))
         #expect(client.wire.ending == nil)
+    }
+
+    @Test(arguments: [-1, 0, 1])
+    func `a frame larger than announced for a wanted body ends the connection`(_ excess: Int) {
+        let sink = FakeSink()
+        let client = HTTP2Client.upload(sink)
+        client.send(.headers(1, post, end: false))
+        client.wire.exchange.widenWindow()
+        client.settle()
+        let count = Limits().frameBytes + excess
+        client.send(
+            Frame(.settings, flags: Frame.ack), .data(1, [UInt8](repeating: 1, count: count)))
+        #expect(client.goAway == (excess > 0 ? 6 : nil))
+        #expect(sink.bytes.count == (excess > 0 ? 0 : count))
     }
 
     @Test func `a body whose turn has come gets the large window`() {
