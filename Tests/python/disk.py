@@ -17,6 +17,12 @@ SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 SYSTEMS = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
 
 
+def unmount(point):
+    """The kernel may still be at work for a process that has ended."""
+    eventually(lambda: subprocess.run(["umount", point], check=False).returncode == 0
+               or not os.path.ismount(point), "the file system is in use")
+
+
 class Disk:
     """A file system in a file that can lose its power."""
 
@@ -42,7 +48,8 @@ class Disk:
         return self
 
     def __exit__(self, *_):
-        subprocess.run(["umount", self.point], check=False, capture_output=True)
+        if os.path.ismount(self.point):
+            unmount(self.point)
         shutil.rmtree(self.folder)
 
     def mount(self):
@@ -51,9 +58,7 @@ class Disk:
         self.is_cut = False
 
     def unmount(self):
-        # The kernel may still be at work for a process that has ended.
-        eventually(lambda: subprocess.run(["umount", self.point], check=False).returncode == 0,
-                   "the file system is in use")
+        unmount(self.point)
 
     def cut(self):
         point = os.open(self.point, os.O_RDONLY)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import BINARY, PATIENCE, Service
+from harness import BINARY, PATIENCE, Service, eventually
 
 
 # What the tests write at most, twice; containers often have 64 MiB.
@@ -93,6 +93,15 @@ class Home:
         for path, content in files.items():
             (self.data / path).parent.mkdir(parents=True, exist_ok=True)
             (self.data / path).write_bytes(content)
+
+    def wait_for_files(self, count):
+        """Waits until the durable copy of the only session has as many files as that: its record,
+        and each that the record names. A file is there before its record is."""
+        def is_there():
+            report = self.verify()[1]
+            return [each["files"] for each in report["sessions"]] == [count]
+
+        eventually(is_there, "no checkpoint")
 
     def session_folder(self, name, *, of="data"):
         """The directory of a session that is there once."""

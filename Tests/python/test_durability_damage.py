@@ -4,6 +4,7 @@ POLYAK_FLIP_STRIDE (default 41): every byte is flipped under `polyak verify`; ev
 under a service that starts without its runtime directory.
 """
 
+import contextlib
 import json
 import os
 import struct
@@ -213,14 +214,19 @@ def test_verify_beside_a_running_service_reports_it_and_disturbs_nothing():
         trainer = threading.Thread(target=train)
         trainer.start()
         assert begun.wait(PATIENCE)
-        revisions = set()
-        for _ in range(15):
+        revisions, count = set(), 0
+
+        def look():
+            nonlocal count
             status, report = home.verify()
             assert status == 0 and report["is_in_use"], report
-            revisions |= {each["record"]["revision"] for each in report["sessions"]}
+            revisions.update(each["record"]["revision"] for each in report["sessions"])
+            count += 1
+            return count >= 15 and len(revisions) > 3
+
+        eventually(look, "the trainer stands still")
         stop.set()
         trainer.join()
-        assert len(revisions) > 3
         state = home.state("run")
         home.stop()
         status, report = home.verify()
@@ -266,12 +272,14 @@ def test_files_are_for_this_user_alone():
             session = Session(client, UNIFORM, "run")
             session.fold(MODEL)
             client.request("PUT", f"{session.path}/cached", b"kept")
-            eventually(lambda: list(home.data.rglob("cached.*")), "no checkpoint")
+            home.wait_for_files(3)
             # The two directories themselves are the operator's, who may have made them.
             for root in (home.data, home.runtime):
                 for path in root.rglob("*"):
                     wanted = 0o700 if path.is_dir() else 0o600
-                    assert path.stat().st_mode & 0o777 == wanted, path
+                    # What the checkpoint replaced may go at this moment.
+                    with contextlib.suppress(FileNotFoundError):
+                        assert path.stat().st_mode & 0o777 == wanted, path
 
 
 def test_session_names_cannot_leave_the_directory():

@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from disk import Disk
+from disk import Disk, unmount
 from harness import PATIENCE, Session, eventually, upload_to
 from home import Home, disk_bytes
 from mirror import LOST
@@ -42,7 +42,12 @@ def small(mebibytes):
         try:
             yield pathlib.Path(folder)
         finally:
-            subprocess.run(["umount", folder], check=True)
+            unmount(folder)
+
+
+def wait_for_checkpoint(home, name):
+    eventually(lambda: home.state(name)["durable_revision"] == home.state(name)["revision"],
+               "no checkpoint")
 
 
 @contextlib.contextmanager
@@ -143,6 +148,8 @@ def test_a_full_data_directory_refuses_disk_sessions_and_not_the_others(place):
             process.fold(model(1, 1))
             deleted = Session(client, DISK, "deleted")
             deleted.fold(model(1, 1))
+            # A checkpoint that fails half way makes room.
+            wait_for_checkpoint(home, "process")
             with filled(folder):
                 large = Session(client, UNIFORM, "large")
                 large.fold(model(2, 5))
@@ -158,7 +165,7 @@ def test_a_full_data_directory_refuses_disk_sessions_and_not_the_others(place):
                 assert client.request("DELETE", deleted.path).status == 204
             disk.fold(model(1, 3))
             assert_same(disk.average().model(), model(1, 2))
-            eventually(lambda: home.state("large")["durable_revision"] == 1, "no checkpoint")
+            wait_for_checkpoint(home, "large")
         home.kill()
         home.lose_runtime()
         home.start()

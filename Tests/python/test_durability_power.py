@@ -114,8 +114,9 @@ def test_without_fsync_the_same_cuts_do_lose_what_was_acknowledged(kind):
             Faults(disk.point, mode="skip", sticky=True, only="fsync,fdatasync") as faults:
         faults.begin()
         with pytest.raises(AssertionError):
-            for _ in range(4):
+            # The kernel writes by itself every few seconds, and then there is nothing to lose. The
+            # next round compares; nearly always the first cut is enough.
+            for _ in range(40):
                 cut_once(disk, home, mirrors, random, faults.environment)
-            compare(home, mirrors)
         assert faults.hits > 0
         # Whatever is running is ended by `home`.
