@@ -244,7 +244,9 @@ def test_sigterm_under_load_ends_in_time_and_loses_nothing_acknowledged():
         eventually(lambda: len(counts) == 4 and min(counts.values()) > 1, "nothing was folded")
         # One that never ends must not keep the service.
         stuck = service.wire()
-        stuck.open(upload_to("/v1/sessions/run0", b"", length=len(encode(model(4, 0)))))
+        stuck.open(upload_to("/v1/sessions/run0", b"", "Expect: 100-continue",
+                             length=len(encode(model(4, 0)))))
+        assert stuck.head()[0] == 100
         service.process.send_signal(signal.SIGTERM)
         began = time.monotonic()
         assert service.process.wait(PATIENCE) == 0
