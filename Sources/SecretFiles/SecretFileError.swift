@@ -21,7 +21,7 @@ extension SecretFileError: CustomStringConvertible {
         case .notAFile(let path): "\(path): is no regular file"
         case .foreign(let path, let owner, let user):
             "\(path): belongs to user \(owner), who could change it: "
-                + "chown it to \(user) or to root"
+                + "chown it to \(user) or to root, or run this as user \(owner)"
         case .exposed(let path, let mode, let fix):
             "\(path): others may read or write it (mode 0\(String(mode, radix: 8))): "
                 + "\(fix) \(path)"
