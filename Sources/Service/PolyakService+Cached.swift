@@ -8,9 +8,9 @@ extension PolyakService {
     /// Weights that come under a content coding are kept decoded: whoever asks for them need not
     /// know how they were sent.
     func putCached(
-        in name: String, _ request: Request, _ exchange: any Exchange
+        _ request: Request, _ exchange: any Exchange
     ) throws(Refusal) -> BodyDisposition {
-        let session = try refusing(store.session(name))
+        let session = try refusing(store.session(request.path.session))
         try request.checkQuery()
         let trainer = try request.trainer()
         let coding = try contentCoding(request)
@@ -37,19 +37,20 @@ extension PolyakService {
     }
 
     func dropCached(
-        in name: String, _ request: Request, _ exchange: any Exchange
-    ) throws(Refusal) {
-        let session = try refusing(store.session(name))
+        _ request: Request, _ exchange: any Exchange
+    ) throws(Refusal) -> BodyDisposition {
+        let session = try refusing(store.session(request.path.session))
         try request.checkQuery()
         session.dropCached(of: try request.trainer()) {
             exchange.respond(Response(noContent: $0))
         }
+        return .discard
     }
 
-    func cached(
-        in name: String, _ request: Request, _ exchange: any Exchange
-    ) throws(Refusal) -> Response {
-        let session = try refusing(store.session(name))
+    func getCached(
+        _ request: Request, _ exchange: any Exchange
+    ) throws(Refusal) -> BodyDisposition {
+        let session = try refusing(store.session(request.path.session))
         try request.checkQuery()
         let trainer = try request.trainer()
         let file = try refusing(session.cachedFile(of: trainer))
@@ -57,13 +58,15 @@ extension PolyakService {
         if let coding = request.requiredCoding {
             fields.append(("Content-Encoding", coding.rawValue))
             let source = DeflatingSource(CachedSource(file), coding: coding, exchange: exchange)
-            return Response(status: 200, fields: fields, body: .stream(length: nil, source))
+            return exchange.answer(
+                Response(status: 200, fields: fields, body: .stream(length: nil, source)))
         }
         let slice = FileSlice(
             fileDescriptor: file.fileDescriptor, mapping: nil, offset: 0, count: file.byteCount,
             pin: CachedPin(file))
-        return Response(
-            status: 200, fields: fields, body: file.byteCount == 0 ? .empty : .slice(slice))
+        return exchange.answer(
+            Response(
+                status: 200, fields: fields, body: file.byteCount == 0 ? .empty : .slice(slice)))
     }
 }
 

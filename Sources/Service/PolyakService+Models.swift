@@ -9,10 +9,8 @@ import Tensors
 // Reading averages and their tensors.
 
 extension PolyakService {
-    func getModel(
-        _ average: String, in name: String, _ request: Request, _ exchange: any Exchange
-    ) throws(Refusal) {
-        try getRepresentation(in: name, average, request, exchange) { model throws(Refusal) in
+    func getModel(_ request: Request, _ exchange: any Exchange) throws(Refusal) -> BodyDisposition {
+        try getRepresentation(request, exchange) { model throws(Refusal) in
             if let format = request.query.first("format") {
                 guard format == "safetensors" else {
                     throw Refusal.notAcceptable("format \"\(format.prefix(32))\"", "safetensors")
@@ -27,11 +25,10 @@ extension PolyakService {
     }
 
     func getTensor(
-        _ pathName: String?, of average: String, in name: String, _ request: Request,
-        _ exchange: any Exchange
-    ) throws(Refusal) {
-        try getRepresentation(in: name, average, request, exchange) { model throws(Refusal) in
-            guard let tensor = request.query.first("name") ?? pathName else {
+        _ request: Request, _ exchange: any Exchange
+    ) throws(Refusal) -> BodyDisposition {
+        try getRepresentation(request, exchange) { model throws(Refusal) in
+            guard let tensor = request.query.first("name") ?? request.path.tensor else {
                 throw Refusal(
                     ProblemKind.malformedRequest.problem(
                         "name the tensor in the path, or with ?name="))
@@ -54,9 +51,10 @@ extension PolyakService {
     /// Finds the average, lets `choose` pick a form of it, and answers as conditions and range say;
     /// waits for a change first when the client prefers that to 304.
     private func getRepresentation(
-        in name: String, _ average: String, _ request: Request, _ exchange: any Exchange,
+        _ request: Request, _ exchange: any Exchange,
         choose: @escaping @Sendable (PublishedModel) throws(Refusal) -> ModelRepresentation
-    ) throws(Refusal) {
+    ) throws(Refusal) -> BodyDisposition {
+        let (name, average) = (request.path.session, request.path.average)
         let session = try refusing(store.session(name))
         let model: PublishedModel
         do { model = try session.model(of: average) } catch {
@@ -87,9 +85,10 @@ extension PolyakService {
             try refusing(waiting.begin(session, model, seconds: min(seconds, longest)))
             // A stop wakes those that wait; this one may have begun just after.
             if store.isStopping { waiting.end() }
-            return
+        } else {
+            exchange.respond(answer(representation, decision, request, exchange, waited: false))
         }
-        exchange.respond(answer(representation, decision, request, exchange, waited: false))
+        return .discard
     }
 
     private func answer(

@@ -6,9 +6,8 @@ import StrictJSON
 // Sessions, reports, health and the explanations of problems.
 
 extension PolyakService {
-    func create(
-        _ name: String, _ request: Request, _ exchange: any Exchange
-    ) throws(Refusal) -> BodyDisposition {
+    func create(_ request: Request, _ exchange: any Exchange) throws(Refusal) -> BodyDisposition {
+        let name = request.path.session
         try request.checkQuery()
         let coding = try contentCoding(request)
         try checkIsJSON(request)
@@ -53,7 +52,7 @@ extension PolyakService {
         }
     }
 
-    func list(_ request: Request) throws(Refusal) -> Response {
+    func list(_ request: Request, _ exchange: any Exchange) throws(Refusal) -> BodyDisposition {
         try request.checkQuery()
         var limit = 100
         if let text = request.query.first("limit") {
@@ -78,28 +77,25 @@ extension PolyakService {
         writer.key("next")
         if hasMore, let last = sessions.last { writer.string(last.name) } else { writer.null() }
         writer.endObject()
-        return .json(writer.bytes)
+        return exchange.answer(.json(writer.bytes))
     }
 
-    func show(_ name: String, _ request: Request) throws(Refusal) -> Response {
-        let session = try refusing(store.session(name))
+    func show(_ request: Request, _ exchange: any Exchange) throws(Refusal) -> BodyDisposition {
+        let session = try refusing(store.session(request.path.session))
         try request.checkQuery()
-        return .json(session.stateJSON())
+        return exchange.answer(.json(session.stateJSON()))
     }
 
-    func delete(
-        _ name: String, _ request: Request, _ exchange: any Exchange
-    ) throws(Refusal) {
+    func delete(_ request: Request, _ exchange: any Exchange) throws(Refusal) -> BodyDisposition {
         try request.checkQuery()
-        store.delete(name) { exchange.respond(Response(noContent: $0)) }
+        store.delete(request.path.session) { exchange.respond(Response(noContent: $0)) }
+        return .discard
     }
 
     // MARK: Reports
 
-    func report(
-        to name: String, _ request: Request, _ exchange: any Exchange
-    ) throws(Refusal) -> BodyDisposition {
-        let session = try refusing(store.session(name))
+    func report(_ request: Request, _ exchange: any Exchange) throws(Refusal) -> BodyDisposition {
+        let session = try refusing(store.session(request.path.session))
         try request.checkQuery()
         let coding = try contentCoding(request)
         try checkIsJSON(request)
@@ -157,22 +153,33 @@ extension PolyakService {
         }
     }
 
-    // MARK: Health and problems
+    // MARK: The service itself
 
-    func ready(_ request: Request) throws(Refusal) -> Response {
-        try request.checkQuery()
-        guard !store.isStopping else { throw Refusal(Problem.shuttingDown) }
-        return .text(request.query.first("verbose") == nil ? "ok\n" : "sessions: ok\nok\n")
+    func page(_ request: Request, _ exchange: any Exchange) -> BodyDisposition {
+        exchange.answer(LandingPage.response)
     }
 
-    func explain(_ name: String) throws(Refusal) -> Response {
+    func live(_ request: Request, _ exchange: any Exchange) -> BodyDisposition {
+        exchange.answer(.text("ok\n"))
+    }
+
+    func ready(_ request: Request, _ exchange: any Exchange) throws(Refusal) -> BodyDisposition {
+        try request.checkQuery()
+        guard !store.isStopping else { throw Refusal(Problem.shuttingDown) }
+        let isBrief = request.query.first("verbose") == nil
+        return exchange.answer(.text(isBrief ? "ok\n" : "sessions: ok\nok\n"))
+    }
+
+    func explain(_ request: Request, _ exchange: any Exchange) throws(Refusal) -> BodyDisposition {
+        let name = request.path.problem
         guard let kind = ProblemKind(rawValue: name) else {
             throw Refusal(
                 ProblemKind.notFound.problem(
                     "there is no problem \"\(name.prefix(64))\"; there are "
                         + ProblemKind.allCases.map(\.rawValue).joined(separator: ", ")))
         }
-        return .text("\(kind.rawValue) (\(kind.status)): \(kind.title).\n\n\(kind.explanation)\n")
+        return exchange.answer(
+            .text("\(kind.rawValue) (\(kind.status)): \(kind.title).\n\n\(kind.explanation)\n"))
     }
 
     // MARK: Checks of the head

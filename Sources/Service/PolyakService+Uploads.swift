@@ -6,10 +6,8 @@ extension PolyakService {
     static let referenceType = "application/vnd.polyak.local-file+json"
     private static let modelTypes = ["application/vnd.safetensors", "application/octet-stream"]
 
-    func upload(
-        to name: String, _ request: Request, _ exchange: any Exchange
-    ) throws(Refusal) -> BodyDisposition {
-        let session = try refusing(store.session(name))
+    func upload(_ request: Request, _ exchange: any Exchange) throws(Refusal) -> BodyDisposition {
+        let session = try refusing(store.session(request.path.session))
         let isByReference = request.mediaType == PolyakService.referenceType
         if isByReference { try checkIsLocal(request) }
         try request.checkQuery()

@@ -56,44 +56,12 @@ public final class PolyakService: RequestHandler {
     public func handle(_ head: RequestHead, exchange: any Exchange) -> BodyDisposition {
         let exchange = CodingExchange.around(exchange, head.fields)
         do throws(Refusal) {
-            let identity = try identify(head)
-            return try route(Request(head, of: identity), exchange)
+            let request = try Request(head, access)
+            return try request.route.handle(self)(request, exchange)
         } catch {
             exchange.respond(error.problem.response())
             return .discard
         }
-    }
-
-    private func route(
-        _ request: Request, _ exchange: any Exchange
-    ) throws(Refusal) -> BodyDisposition {
-        switch request.route {
-        case .parameters(let session): return try upload(to: session, request, exchange)
-        case .epochs(let session): return try report(to: session, request, exchange)
-        case .session(let name) where request.method == "PUT":
-            return try create(name, request, exchange)
-        case .cached(let session) where request.method == "PUT":
-            return try putCached(in: session, request, exchange)
-        case .average(let session, let average):
-            try getModel(average, in: session, request, exchange)
-        case .tensor(let session, let average, let tensor):
-            try getTensor(tensor, of: average, in: session, request, exchange)
-        case .sessions: exchange.respond(try list(request))
-        case .session(let name):
-            if request.method == "DELETE" {
-                try delete(name, request, exchange)
-            } else {
-                exchange.respond(try show(name, request))
-            }
-        case .cached(let session) where request.method == "DELETE":
-            try dropCached(in: session, request, exchange)
-        case .cached(let session): exchange.respond(try cached(in: session, request, exchange))
-        case .page: exchange.respond(LandingPage.response)
-        case .live: exchange.respond(.text("ok\n"))
-        case .ready: exchange.respond(try ready(request))
-        case .problem(let name): exchange.respond(try explain(name))
-        }
-        return .discard
     }
 }
 
@@ -115,4 +83,12 @@ func refusing<Value>(
     _ work: @autoclosure () throws(SessionError) -> Value
 ) throws(Refusal) -> Value {
     do { return try work() } catch { throw Refusal(error) }
+}
+
+extension Exchange {
+    /// Answers a request whose body nobody wants.
+    func answer(_ response: Response) -> BodyDisposition {
+        respond(response)
+        return .discard
+    }
 }

@@ -6,30 +6,33 @@ import HTTPWire
 final class Request: Sendable {
     let head: RequestHead
     let identity: Identity
+    let path: ResourcePath
     let route: Route
     let query: QueryItems
 
     var method: String { head.method }
     var fields: HeaderFields { head.fields }
 
-    /// Checks in the order of http-api.md: path, method, what the sender may do, query.
-    init(_ head: RequestHead, of identity: Identity) throws(Refusal) {
+    /// Checks in the order of http-api.md: who sends it, path, method, what they may do, query.
+    ///
+    /// - Parameter access: nil: nobody has to say who they are.
+    init(_ head: RequestHead, _ access: AccessControl?) throws(Refusal) {
         self.head = head
-        self.identity = identity
-        guard let route = Route(path: head.path) else {
-            throw Refusal(Request.notFound(head))
+        let path = ResourcePath(head.path)
+        let routes = Route.table.lazy.filter { route in path.map(route.matches) ?? false }
+        // Also for what is no resource: to whom it does not know the service says only what is
+        // open to all.
+        if let access, routes.first?.isOpen != true {
+            identity = try access.identity(of: head)
+        } else {
+            identity = .anyone
         }
+        guard let path, let route = routes.first(where: { $0.takes(head.method) }) else {
+            throw Refusal(Request.noRoute(for: head, among: Array(routes)))
+        }
+        self.path = path
         self.route = route
-        guard route.methods.contains(head.method) else {
-            // The page is for browsers and no part of the API, which has nothing at this path.
-            if route == .page { throw Refusal(Request.notFound(head)) }
-            let allowed = route.methods.joined(separator: ", ")
-            throw Refusal(
-                ProblemKind.methodNotAllowed.problem(
-                    "\(head.method.prefix(32)) is not allowed here; allowed are \(allowed)",
-                    fields: [("Allow", allowed)]))
-        }
-        try identity.authorize(head, for: route)
+        try identity.authorize(head, for: route, at: path)
         guard let query = QueryItems(head.query) else {
             throw Refusal(
                 ProblemKind.malformedRequest.problem("the query is not valid percent-encoding"))
@@ -37,14 +40,22 @@ final class Request: Sendable {
         self.query = query
     }
 
-    private static func notFound(_ head: RequestHead) -> Problem {
-        ProblemKind.notFound.problem("\(head.path.prefix(200)) is no resource of the API")
+    private static func noRoute(for head: RequestHead, among routes: [Route]) -> Problem {
+        // The page is for browsers and no part of the API, which has nothing at this path.
+        if routes.isEmpty || head.path == "/" {
+            return ProblemKind.notFound.problem(
+                "\(head.path.prefix(200)) is no resource of the API")
+        }
+        let allowed = routes.flatMap(\.methods).joined(separator: ", ")
+        return ProblemKind.methodNotAllowed.problem(
+            "\(head.method.prefix(32)) is not allowed here; allowed are \(allowed)",
+            fields: [("Allow", allowed)])
     }
 
     /// Checked after the resource was found, since a 404 comes before a 400.
     func checkQuery() throws(Refusal) {
         if query.items.isEmpty { return }
-        let allowed = route.parameters(for: method)
+        let allowed = route.parameters
         if let unknown = query.items.first(where: { !allowed.contains($0.name) }) {
             let known = allowed.isEmpty ? "none" : allowed.joined(separator: ", ")
             throw Refusal(
