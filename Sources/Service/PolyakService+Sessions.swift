@@ -172,14 +172,14 @@ extension PolyakService {
 
     func explain(_ request: Request, _ exchange: any Exchange) throws(Refusal) -> BodyDisposition {
         let name = request.path.problem
-        guard let kind = ProblemKind(rawValue: name) else {
+        guard let kind = ProblemKind.all.first(where: { $0.name == name }) else {
             throw Refusal(
                 ProblemKind.notFound.problem(
                     "there is no problem \"\(name.prefix(64))\"; there are "
-                        + ProblemKind.allCases.map(\.rawValue).joined(separator: ", ")))
+                        + ProblemKind.all.map(\.name).joined(separator: ", ")))
         }
         return exchange.answer(
-            .text("\(kind.rawValue) (\(kind.status)): \(kind.title).\n\n\(kind.explanation)\n"))
+            .text("\(kind.name) (\(kind.status)): \(kind.title).\n\n\(kind.explanation)\n"))
     }
 
     // MARK: Checks of the head
