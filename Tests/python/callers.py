@@ -142,7 +142,9 @@ class Nghttp(Program):
         if body is not None:
             command += ["--data", self.written(body)]
         content = self.run(*command, self.origin + path)
-        entry, = json.loads(archive.read_text())["log"]["entries"]
+        entries = json.loads(archive.read_text())["log"]["entries"]
+        assert entries, "no answer"
+        entry, = entries
         fields = [(each["name"], each["value"]) for each in entry["response"]["headers"]
                   if not each["name"].startswith(":")]
         return answer_of("2", entry["response"]["status"], fields, content)

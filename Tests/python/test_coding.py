@@ -13,7 +13,7 @@ import pytest
 
 import coded
 import oracle
-from harness import HTTP2, UNTOLD, Request, upload_to
+from harness import HTTP2, UNTOLD, Request, new_name, upload_to
 from models import assert_same, decode, encode, file_of
 from named import named
 from ordinary import ORDINARY, TRIPLED, UNIFORM, averaged
@@ -68,7 +68,7 @@ def test_a_coded_body_may_come_in_pieces_of_a_byte(service):
 
 
 def test_settings_reports_and_weights_come_coded(client):
-    path = "/v1/sessions/coded-all"
+    path = f"/v1/sessions/{new_name('coded')}"
     coded_json = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     settings = json.dumps({"strategy": "nta", "epochs": 10}).encode()
     made = client.request("PUT", path, gzip.compress(settings), coded_json)
