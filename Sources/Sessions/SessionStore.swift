@@ -318,10 +318,15 @@ public final class SessionStore: Sendable {
     /// Whether `beginShutdown` was called.
     public var isStopping: Bool { state.withLock { $0.isStopping } }
 
-    /// Writes everything to the data directory. To be called when no request is served any more.
-    public func close() {
+    /// From now on nothing happens because time passes.
+    func stopTimers() {
         secondTimer.cancel()
         checkpointTimer.cancel()
+    }
+
+    /// Writes everything to the data directory. To be called when no request is served any more.
+    public func close() {
+        stopTimers()
         let complete = checkpoint().map { directories.name(ofRuntime: $0.directory) }
         do throws(StorageError) {
             try directories.markStoppedCleanly(notFoundAfterCleanStop.union(complete))

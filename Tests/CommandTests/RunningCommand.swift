@@ -31,12 +31,14 @@ final class RunningCommand {
         if process.isRunning { send(SIGKILL) }
     }
 
-    /// `polyak serve` on the socket in the folder, ready.
+    /// `polyak serve` on the socket in the folder, ready. A test that is slow, or was stopped, is
+    /// not taken for a client that is.
     static func service(environment: [String: String] = [:]) throws -> RunningCommand {
         let running = try RunningCommand(
             [
                 "serve", "--listen", "unix:FOLDER/socket", "--runtime-directory", "FOLDER/runtime",
-                "--data-directory", "FOLDER/data",
+                "--data-directory", "FOLDER/data", "--head-timeout", "1h", "--body-grace", "1h",
+                "--shutdown-grace", "1h",
             ], environment: environment)
         running.waitUntilSaid("listening on unix:\(running.socketPath)\n")
         return running

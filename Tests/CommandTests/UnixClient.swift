@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A blocking Unix socket: a stream to a service, or a place where datagrams arrive. A wait of a
 /// minute is a failure.
@@ -36,7 +37,8 @@ final class UnixClient {
     /// Sends a request and gives what comes next.
     func exchange(_ text: String) throws -> String {
         let bytes = Array(text.utf8)
-        guard send(fd, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
+        let sent = uninterrupted { send(fd, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
+        guard sent == bytes.count else {
             throw Failure()
         }
         return try receive()
@@ -45,7 +47,7 @@ final class UnixClient {
     /// Waits for the next bytes or datagram.
     func receive() throws -> String {
         var buffer = [UInt8](repeating: 0, count: 65_536)
-        let count = recv(fd, &buffer, buffer.count, 0)
+        let count = uninterrupted { recv(fd, &buffer, buffer.count, 0) }
         guard count > 0 else { throw Failure() }
         return String(decoding: buffer[..<count], as: UTF8.self)
     }

@@ -16,6 +16,7 @@ final class FuzzConnection {
     private(set) var kept: [UInt8] = []
     /// Outputs are only asked for while set.
     var canWrite = true
+    private var hasGraceEnded = false
 
     init(limits: Limits) {
         engine = HTTP1Engine(
@@ -38,6 +39,17 @@ final class FuzzConnection {
         guard !hasEnded else { return }
         engine.beginShutdown(now: now)
         settle()
+    }
+
+    /// The grace of a shutdown is over, and two seconds are left; a shutdown that is called again
+    /// may say so again.
+    func endGrace() {
+        shutDown()
+        guard !hasEnded else { return }
+        hasGraceEnded = true
+        engine.endGrace(now: now, until: now.advanced(by: .seconds(2)))
+        settle()
+        offer()
     }
 
     /// Time goes by, to the engine's next deadline.
@@ -87,6 +99,7 @@ final class FuzzConnection {
             host.queue.work = []
             for item in work { item() }
         } while host.isWoken || !host.queue.work.isEmpty
+        expect(!hasGraceEnded || !engine.isReceivingBody, "a body is received after the grace")
     }
 
     private func write() {

@@ -32,10 +32,13 @@ enum HTTP1Session {
             \(connection.handler.heads) \(connection.handler.uploads.map(\.text)) \(statuses) \
             \(connection.hasEnded) \(connection.hasEnded ? 0 : connection.kept.count)
             """
-        if !isSwitched { expectSoundAnswers(connection, statuses) }
-        switch input.next() % 3 {
+        if !isSwitched { expectSoundAnswers(connection) }
+        switch input.next() % 4 {
         case 0: connection.sendEnd()
         case 1: connection.shutDown()
+        case 2:
+            connection.endGrace()
+            connection.send(pieces.last ?? [])
         default: break
         }
         var steps = 0
@@ -44,12 +47,13 @@ enum HTTP1Session {
             expect(steps < 1000, "the connection does not end")
         }
         expect(connection.hasEnded, "nothing will end this connection")
+        if connection.handOver == nil { expectSoundAnswers(connection) }
         connection.disconnect()
         return isSwitched || connection.handler.isCutDependent ? nil : outcome
     }
 
-    private static func expectSoundAnswers(_ connection: FuzzConnection, _ statuses: [Int]) {
-        let finals = statuses.filter { $0 >= 200 }
+    private static func expectSoundAnswers(_ connection: FuzzConnection) {
+        let finals = statuses(connection.written).filter { $0 >= 200 }
         let refusals = finals.filter { $0 >= 400 }
         expect(refusals.count <= 1, "\(refusals)")
         if let refusal = refusals.first {

@@ -40,6 +40,7 @@ enum HTTP2Connection {
             connection.send(piece)
             if control & 2 != 0, input.next() % 4 == 0 { _ = connection.passTime() }
             if control & 4 != 0, input.next() % 8 == 0 { connection.shutDown() }
+            if control & 16 != 0, input.next() % 8 == 0 { connection.endGrace() }
         }
         connection.canWrite = true
         connection.send([])
@@ -51,6 +52,7 @@ enum HTTP2Connection {
             answers.read(Array(connection.written[start...]))
             hasFailed = hasFailed || answers.hasFailed
         }
+        if control & 16 != 0 { connection.endGrace() }
         if control & 8 != 0 { connection.sendEnd() }
         var steps = 0
         while connection.passTime() {
@@ -58,13 +60,17 @@ enum HTTP2Connection {
             expect(steps < 2000, "the connection does not end")
         }
         expect(connection.hasEnded, "nothing will end this connection")
+        if let start = connection.handOver {
+            var answers = HTTP2Answers()
+            answers.read(Array(connection.written[start...]))
+        }
         let most = 45_000 * handler.heads.count + 40 * input.bytes.count + 2000
         expect(connection.written.count <= most, "\(connection.written.count) bytes out")
         let received = handler.uploads.reduce(0) { $0 + $1.sink.bytes.count }
         expect(received <= input.bytes.count, "\(received) bytes of bodies")
         connection.disconnect()
         let isCutDependent = handler.isCutDependent || handler.hasPaused
-        return hasFailed || control & 7 != 0 || isCutDependent ? nil : outcome
+        return hasFailed || control & 23 != 0 || isCutDependent ? nil : outcome
     }
 }
 

@@ -2,6 +2,7 @@ import Dispatch
 import Glibc
 import HTTPWire
 import Synchronization
+import TestSupport
 import Testing
 
 /// An exchange without a connection: its lane is a queue that the test runs; its answer is kept.
@@ -12,7 +13,7 @@ final class FakeExchange: Exchange {
         var resumes = 0
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let responseResumes = Atomic<Int>(0)
     private let arrival = DispatchSemaphore(value: 0)
 

@@ -1,6 +1,6 @@
 import Dispatch
 import Sessions
-import Synchronization
+import TestSupport
 import Testing
 
 /// The exchange of an upload: a lane that the test runs by hand.
@@ -11,7 +11,7 @@ final class FakeClient: UploadClient {
         var answer: Result<String, SessionError>?
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let arrival = DispatchSemaphore(value: 0)
 
     func onLane(_ work: @escaping @Sendable () -> Void) {

@@ -11,11 +11,14 @@ import Testing
 @testable import Sessions
 
 extension SessionStore {
-    /// The store whose data and runtime directories are in `directory`.
+    /// The store whose data and runtime directories are in `directory`. Time passes for it only
+    /// where a test says so, however slow the test is.
     static func open(in directory: TemporaryDirectory, _ limits: Limits) throws -> SessionStore {
-        try SessionStore(
+        let store = try SessionStore(
             limits: limits, dataDirectory: directory("data"), runtimeDirectory: directory("run"),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        store.stopTimers()
+        return store
     }
 }
 

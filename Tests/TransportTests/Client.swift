@@ -1,6 +1,7 @@
 import CPlatform
 import Foundation
 import Glibc
+import TestSupport
 import Transport
 
 struct ClientError: Error, CustomStringConvertible {
@@ -40,7 +41,13 @@ final class Client: @unchecked Sendable {
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
         if case .tls = address {
             _ = fcntl(fd, F_SETFL, O_NONBLOCK)
-            tls = try ClientTLS(fd: fd, options)
+            do {
+                tls = try ClientTLS(fd: fd, options)
+            } catch {
+                // The server waits for the end of one that it refused.
+                Glibc.close(fd)
+                throw error
+            }
         } else {
             tls = nil
         }
@@ -63,7 +70,9 @@ final class Client: @unchecked Sendable {
             let count = try bytes.withUnsafeBytes { bytes in
                 let rest = UnsafeRawBufferPointer(rebasing: bytes[sent...])
                 if let tls { return try tls.write(rest) }
-                return Glibc.send(fd, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL))
+                return uninterrupted {
+                    Glibc.send(fd, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL))
+                }
             }
             guard count > 0 else { throw ClientError(call: "send", code: errno) }
             sent += count
@@ -81,7 +90,7 @@ final class Client: @unchecked Sendable {
                 count = try tls.read(into: UnsafeMutableRawBufferPointer(rebasing: room[..<limit]))
                 return
             }
-            let received = recv(fd, room.baseAddress, limit, 0)
+            let received = uninterrupted { recv(fd, room.baseAddress, limit, 0) }
             if received < 0 { failure = errno }
             count = max(received, 0)
         }
@@ -120,7 +129,7 @@ final class Client: @unchecked Sendable {
     func isReadable(within milliseconds: Int32) -> Bool {
         if let tls { return tls.isReadable(within: milliseconds) }
         var wanted = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
-        return poll(&wanted, 1, milliseconds) > 0
+        return uninterrupted { poll(&wanted, 1, milliseconds) } > 0
     }
 
     func endSending() {

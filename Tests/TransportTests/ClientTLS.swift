@@ -1,6 +1,7 @@
 import COpenSSL
 import Glibc
 import Synchronization
+import TestSupport
 
 /// The client's side of TLS over a connected socket, which must not block.
 ///
@@ -75,7 +76,8 @@ final class ClientTLS: @unchecked Sendable {
             guard code == SSL_ERROR_WANT_READ else { return true }
             var wanted = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
             let left = ContinuousClock.now.duration(to: end) / .milliseconds(1)
-            guard left > 0, poll(&wanted, 1, Int32(left.rounded(.up))) > 0 else { return false }
+            guard left > 0 else { return false }
+            _ = poll(&wanted, 1, Int32(left.rounded(.up)))
         }
     }
 
@@ -123,7 +125,7 @@ final class ClientTLS: @unchecked Sendable {
             case SSL_ERROR_SYSCALL: throw ClientError(call: call, code: errno)
             default: throw TLSFailure(call)
             }
-            guard poll(&wanted, 1, Int32(patience) * 1_000) > 0 else {
+            guard uninterrupted({ poll(&wanted, 1, Int32(patience) * 1_000) }) > 0 else {
                 throw ClientError(call: call, code: EAGAIN)
             }
         }

@@ -76,7 +76,7 @@ import Transport
     }
 
     @Test func `a peer that does not close its side is left after the linger time`() async throws {
-        var limits = Limits()
+        var limits = Limits.patient
         limits.linger = .milliseconds(50)
         try await withServer(
             limits: limits,

@@ -1,8 +1,8 @@
-import Synchronization
+import TestSupport
 
 /// Holds back work until the test opens it.
 final class Gate: Sendable {
-    private let state = Mutex((isOpen: false, work: [@Sendable () -> Void]()))
+    private let state = Guarded((isOpen: false, work: [@Sendable () -> Void]()))
     /// Work that has come so far.
     let waiting = Tally()
     /// Engines that were told to come to an end.

@@ -47,7 +47,7 @@ import Transport
     @Test(arguments: Kind.allCases)
     func `uploads and downloads share a connection, pipelined or not`(_ kind: Kind) async throws {
         let file = try PinnedFile(pattern(3_000_000))
-        let limits = Limits()
+        let limits = Limits.patient
         try await withServer(
             kind, limits: limits,
             engine: { host, peer, now in

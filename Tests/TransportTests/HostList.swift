@@ -1,10 +1,10 @@
 import HTTPWire
-import Synchronization
+import TestSupport
 import Testing
 
 /// The hosts of connections in the order they were accepted.
 final class HostList: Sendable {
-    private let state = Mutex((hosts: [any EngineHost](), clients: [Client]()))
+    private let state = Guarded((hosts: [any EngineHost](), clients: [Client]()))
 
     func add(_ host: any EngineHost) { state.withLock { $0.hosts.append(host) } }
     func keep(_ client: Client) { state.withLock { $0.clients.append(client) } }

@@ -19,7 +19,7 @@ import Transport
     @Test func `connections over the limit are closed, and there is room again after one has gone`()
         async throws
     {
-        var limits = Limits()
+        var limits = Limits.patient
         limits.connections = 2
         try await withServer(limits: limits, engine: Self.dots) { server throws in
             let first = try server.connect()
@@ -38,7 +38,7 @@ import Transport
     {
         await #expect(processExitsWith: .success) {
             let server = try Server(
-                listen: [.tcp(host: "127.0.0.1", port: 0)], laneCount: 2, limits: Limits(),
+                listen: [.tcp(host: "127.0.0.1", port: 0)], laneCount: 2, limits: .patient,
                 logger: quietLogger(), makeEngine: LimitTests.dots)
             server.start()
             try await blocking {
@@ -77,7 +77,7 @@ import Transport
             for kind in Kind.allCases + Kind.allCases {
                 let server = try Server(
                     listen: [kind.address, kind.address], tls: identity,
-                    laneCount: 3, limits: Limits(),
+                    laneCount: 3, limits: .patient,
                     logger: quietLogger(), makeEngine: LimitTests.dots)
                 server.start()
                 try await blocking {
@@ -100,7 +100,7 @@ import Transport
             var limit = rlimit(rlim_cur: 2_000, rlim_max: 2_000)
             _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
             let server = try Server(
-                listen: [.tcp(host: "127.0.0.1", port: 0)], laneCount: 2, limits: Limits(),
+                listen: [.tcp(host: "127.0.0.1", port: 0)], laneCount: 2, limits: .patient,
                 logger: quietLogger(), makeEngine: LimitTests.dots)
             server.start()
             try await blocking {

@@ -9,7 +9,7 @@ import Transport
 @Suite struct ListenerTests {
     static func server(_ addresses: [ListenAddress]) throws(TransportError) -> Server {
         try Server(
-            listen: addresses, laneCount: 1, limits: Limits(), logger: quietLogger(),
+            listen: addresses, laneCount: 1, limits: .patient, logger: quietLogger(),
             makeEngine: { host, peer, _ in
                 LineEngine(host) { _, _ in [.bytes(Array("\(peer.place)\n".utf8))] }
             })

@@ -25,7 +25,7 @@ import Transport
 
     /// Runs `body` with a client that was sent a slice by reference and has not read any of it.
     static func withStalledReader(
-        _ kind: Kind = .tcp, asking request: String = "slice\n", limits: Limits = Limits(),
+        _ kind: Kind = .tcp, asking request: String = "slice\n", limits: Limits = .patient,
         _ body: @escaping @Sendable (Server, Client, PinnedFile) throws -> Void
     ) async throws {
         let file = try PinnedFile(pattern(50_000))
@@ -197,7 +197,7 @@ import Transport
     func `a reader that never reads what we closed after has its pin abandoned`(
         _ kind: Kind, _ end: String
     ) async throws {
-        var limits = Limits()
+        var limits = Limits.patient
         limits.linger = .milliseconds(50)
         let file = try PinnedFile(pattern(50_000))
         let drained = Tally()

@@ -44,7 +44,7 @@ import Transport
         let gate = Gate()
         let server = try Server(
             listen: [kind.address], tls: try kind.identity(), laneCount: 2,
-            limits: Limits(), logger: quietLogger(),
+            limits: .patient, logger: quietLogger(),
             makeEngine: { host, _, _ in Slow(host, gate) })
         server.start()
         let (idle, busy) = try await blocking {
@@ -54,8 +54,7 @@ import Transport
             eventually("a connection is missing") { server.connectionCount == 2 }
             return (idle, busy)
         }
-        async let stopped: Void = server.shutdown(grace: .seconds(30))
-        try await blocking { () throws in
+        try await server.shutdown(grace: .seconds(patience), refusing: .zero) { () throws in
             #expect(try idle.receiveToEnd().isEmpty)
             gate.stopping.wait(for: 2)
             // (A TCP port that was given back may be another test's by now.)
@@ -65,7 +64,6 @@ import Transport
             gate.open()
             #expect(try busy.receiveToEnd() == Array("done\n".utf8))
         }
-        await stopped
         #expect(server.connectionCount == 0)
     }
 
@@ -99,12 +97,7 @@ import Transport
         async throws
     {
         let uploads = Uploads()
-        var changed = Limits()
-        // On a busy machine the shutdown's task may begin late, and the client be slow to send: the
-        // body must not time out before, nor the connection after.
-        changed.bodyGrace = .seconds(2 * patience)
-        changed.linger = .seconds(2 * patience)
-        let limits = changed
+        let limits = Limits.patient
         let server = try Server(
             listen: [kind.address], tls: try kind.identity(), laneCount: 1, limits: limits,
             logger: quietLogger(),
@@ -119,27 +112,17 @@ import Transport
             uploads.begun.wait(for: 1)
             return client
         }
-        // On a thread that is there before the shutdown, and the shutdown in this task: neither
-        // waits for the threads that all tests share.
-        let answered = Gathered()
-        Thread.detachNewThread {
+        try await server.shutdown(grace: .milliseconds(30)) { () throws in
+            defer { client.close() }
             uploads.cut.wait(for: 1)
             // More than the sockets hold: a service that had closed would reset it.
-            let answer = try? {
-                try client.send(pattern(8_000_000))
-                return try client.receiveToEnd()
-            }()
-            (answer ?? []).withUnsafeBytes { answered.append($0[...]) }
-            client.close()
-            answered.end()
+            try client.send(pattern(8_000_000))
+            let answer = String(decoding: try client.receiveToEnd(), as: UTF8.self)
+            #expect(answer.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
+            #expect(answer.contains("\r\nConnection: close\r\n"))
+            #expect(answer.contains("\r\nRetry-After: 5\r\n"))
+            #expect(answer.hasSuffix("}") && answer.contains("/problems/shutting-down"))
         }
-        await server.shutdown(grace: .milliseconds(30), refusing: .seconds(patience))
-        try await blocking { eventually("no answer") { answered.isEnded } }
-        let answer = String(decoding: answered.bytes, as: UTF8.self)
-        #expect(answer.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
-        #expect(answer.contains("\r\nConnection: close\r\n"))
-        #expect(answer.contains("\r\nRetry-After: 5\r\n"))
-        #expect(answer.hasSuffix("}") && answer.contains("/problems/shutting-down"))
         #expect(server.connectionCount == 0 && uploads.cut.count == 1)
     }
 
@@ -207,7 +190,7 @@ import Transport
     {
         let gate = Gate()
         let server = try Server(
-            listen: [Kind.tcp.address], laneCount: 1, limits: Limits(), logger: quietLogger(),
+            listen: [Kind.tcp.address], laneCount: 1, limits: .patient, logger: quietLogger(),
             makeEngine: { host, _, _ in Slow(host, gate) })
         server.start()
         let client = try await blocking {
@@ -228,7 +211,7 @@ import Transport
     @Test func `a second shutdown with less grace ends the first`() async throws {
         let gate = Gate()
         let server = try Server(
-            listen: [Kind.tcp.address], laneCount: 2, limits: Limits(), logger: quietLogger(),
+            listen: [Kind.tcp.address], laneCount: 2, limits: .patient, logger: quietLogger(),
             makeEngine: { host, _, _ in Slow(host, gate) })
         server.start()
         let client = try await blocking {

@@ -90,7 +90,7 @@ import Transport
     func `a reader that takes nothing is dropped after the write timeout`(_ kind: Kind)
         async throws
     {
-        var limits = Limits()
+        var limits = Limits.patient
         limits.writeTimeout = .milliseconds(80)
         let file = try PinnedFile(pattern(32 << 20))
         try await withServer(

@@ -49,10 +49,8 @@ import Transport
         _ look: @escaping @Sendable (Client) throws -> Void
     ) async throws {
         let gate = Gate()
-        var limits = Limits()
-        limits.linger = .milliseconds(300)
         try await withServer(
-            .tls, lanes: 1, limits: limits, engine: { host, _, _ in HeldEngine(host, gate) }
+            .tls, lanes: 1, engine: { host, _, _ in HeldEngine(host, gate) }
         ) { server throws in
             let client = try Client(server.addresses[0], tls: .init(version: version))
             try client.send("a")

@@ -153,23 +153,34 @@ import Transport
     {
         try await withServer(.tls, engine: Self.facts) { server throws in
             let plain = try Self.plain(server)
-            for method in ["GET", "DELETE", "PUT", "\u{16}\u{3}"] {
+            for method in ["GET", "DELETE", "PUT"] {
                 let client = try Client(plain)
                 try client.send(method + " / HTTP/1.1\r\nHost: a\r\n\r\n")
                 let answer = String(decoding: try client.receiveToEnd(), as: UTF8.self)
-                #expect(answer.hasPrefix("HTTP/1.1 400") == (method.count > 2), "\(method)")
+                #expect(answer.hasPrefix("HTTP/1.1 400"), "\(method)")
             }
             eventually("connections are left") { server.connectionCount == 0 }
         }
-        var limits = Limits()
-        limits.headTimeout = .milliseconds(300)
+        var limits = Limits.patient
+        let headTimeout = Duration.milliseconds(300)
+        limits.headTimeout = headTimeout
         try await withServer(.tls, limits: limits, engine: Self.facts) { server throws in
             let plain = try Self.plain(server)
-            // A record's head that promises a hello, then nothing.
-            for opening in [[], [0x16], [0x16, 3, 1, 2, 0, 1, 0, 1]] as [[UInt8]] {
-                let client = try Client(plain)
-                try client.send(opening)
-                #expect(try client.receiveToEnd().isEmpty)
+            // Records' heads that promise a hello, then nothing.
+            let text = Array("\u{16}\u{3} / HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
+            for opening in [[], [0x16], [0x16, 3, 1, 2, 0, 1, 0, 1], text] as [[UInt8]] {
+                // What is sent too late, on a busy machine, may meet a closed socket.
+                var isInTime = false
+                while !isInTime {
+                    let begun = ContinuousClock.now
+                    let client = try Client(plain)
+                    let received = Result {
+                        try client.send(opening)
+                        isInTime = begun.duration(to: .now) < headTimeout
+                        return try client.receiveToEnd()
+                    }
+                    if isInTime { #expect(try received.get().isEmpty) }
+                }
             }
             eventually("connections are left") { server.connectionCount == 0 }
         }

@@ -1,6 +1,5 @@
 import Dispatch
 import HTTPWire
-import Synchronization
 import TestSupport
 
 extension EngineHost {
@@ -101,7 +100,7 @@ final class PausingEngine: ToyEngine, @unchecked Sendable {
 
 /// Bytes from a lane for a test to look at.
 final class Gathered: Sendable {
-    private let state = Mutex((bytes: [UInt8](), isEnded: false))
+    private let state = Guarded((bytes: [UInt8](), isEnded: false))
     let calls = Tally()
 
     func append(_ bytes: Slice<UnsafeRawBufferPointer>) {

@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import HTTPWire
 import Logging
@@ -58,7 +59,7 @@ func blocking<Result: Sendable>(
 
 /// Starts a server, runs `body`, shuts the server down and checks that nothing is left.
 func withServer(
-    _ kind: Kind = .tcp, lanes: Int = 2, limits: Limits = Limits(),
+    _ kind: Kind = .tcp, lanes: Int = 2, limits: Limits = .patient,
     identity: TLSIdentity? = nil, engine: @escaping Server.EngineFactory,
     _ body: @escaping @Sendable (Server) throws -> Void
 ) async throws {
@@ -76,10 +77,43 @@ func withServer(
 
 extension Server {
     func connect() throws -> Client { try Client(addresses[0]) }
+
+    /// Shuts down while `body` runs on a thread that is there before: neither waits for the
+    /// threads that all tests share.
+    func shutdown(
+        grace: Duration, refusing: Duration = .seconds(patience),
+        during body: @escaping @Sendable () throws -> Void
+    ) async throws {
+        let outcome = Mutex<Result<Void, any Error>?>(nil)
+        let end = DispatchSemaphore(value: 0)
+        Thread.detachNewThread {
+            let result = Result { try body() }
+            outcome.withLock { $0 = result }
+            end.signal()
+        }
+        await shutdown(grace: grace, refusing: refusing)
+        try await blocking { end.wait() }
+        try outcome.withLock { $0 }?.get()
+    }
 }
 
 /// Seconds after which a test gives up, on a machine that is busy with other things.
-let patience = 60
+let patience = 300
+
+extension Limits {
+    /// Time enough for a test that is slow, or was stopped, in the middle of anything: what ends
+    /// the slow is set where it is tested. A test that awaits anything waits for all the others,
+    /// with which it shares a few threads.
+    static var patient: Limits {
+        var limits = Limits()
+        limits.headTimeout = .seconds(3600)
+        limits.idleTimeout = .seconds(3600)
+        limits.bodyGrace = .seconds(3600)
+        limits.writeTimeout = .seconds(3600)
+        limits.linger = .seconds(3600)
+        return limits
+    }
+}
 
 /// Waits until `condition` holds, at most `patience` seconds.
 func eventually(
