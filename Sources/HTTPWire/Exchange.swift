@@ -77,6 +77,14 @@ public protocol Exchange: AnyObject, Sendable {
     /// Gives up the answer, wherever it stands: the connection (HTTP/2: the stream) is reset, and
     /// every slice of it is let go of. Does nothing once the answer's last byte was written.
     func failResponse()
+    /// Has `work` called once, on the lane, if the request ends before this side answers it: the
+    /// client reset the stream or the connection, closed it both ways, or broke the protocol, which
+    /// the wire then answers. What waits for something on the client's behalf is given up there.
+    ///
+    /// The end of what the client sends is not such an end: it may still read its answer (over TCP
+    /// the two look the same until something is written). Called soon if it has happened already;
+    /// let go of, at the latest, with the answer's last byte. The last call counts.
+    func onCancel(_ work: @escaping @Sendable () -> Void)
     /// Runs `work` on the connection's lane, soon; in order of the calls. Also after the client
     /// has gone.
     func onLane(_ work: @escaping @Sendable () -> Void)

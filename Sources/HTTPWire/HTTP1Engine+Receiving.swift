@@ -201,10 +201,10 @@ extension HTTP1Engine {
         if isAnswerWritten {
             end(.close)
         } else if mayStillRefuse {
-            exchange = nil
             var response = error.problem(limits).response()
             response.closesConnection = true
             output = .given(response)
+            return abandon(reason)
         }
         abortBody(reason)
     }

@@ -158,10 +158,9 @@ public final class HTTP1Engine: WireEngine {
         isInCall = true
         link.disconnect()
         end(.close)
-        exchange = nil
         descriptors = []
         output = .idle
-        abortBody(isShuttingDown ? .shuttingDown : .disconnected)
+        abandon(isShuttingDown ? .shuttingDown : .disconnected)
         isInCall = false
     }
 
@@ -178,9 +177,8 @@ public final class HTTP1Engine: WireEngine {
         case .head:
             end(.close)
         case .body where sink != nil:
-            exchange = nil
             end(.close)
-            abortBody(.disconnected)
+            abandon(.disconnected)
         case .body where isAnswerWritten:
             end(.close)
         case .body:
@@ -200,6 +198,14 @@ public final class HTTP1Engine: WireEngine {
         let sink = sink
         self.sink = nil
         sink?.abort(reason)
+    }
+
+    /// The request ends here, wherever it stands.
+    func abandon(_ reason: BodyAbort) {
+        let exchange = exchange
+        self.exchange = nil
+        abortBody(reason)
+        exchange?.cancel()
     }
 
     func noteAcknowledgement() {

@@ -1,9 +1,12 @@
 import Synchronization
 
 /// One request of an HTTP/1.1 connection.
-final class HTTP1Exchange: Exchange {
+///
+/// `@unchecked Sendable`: `cancellation` is touched on the connection's lane only.
+final class HTTP1Exchange: Exchange, @unchecked Sendable {
     private let link: ConnectionLink<HTTP1Engine>
     private let isAnswered = Atomic<Bool>(false)
+    private var cancellation: (@Sendable () -> Void)?
 
     init(link: ConnectionLink<HTTP1Engine>) {
         self.link = link
@@ -30,6 +33,19 @@ final class HTTP1Exchange: Exchange {
 
     func failResponse() {
         link.lane.post { self.link.engine?.failResponse(self) }
+    }
+
+    func onCancel(_ work: @escaping @Sendable () -> Void) {
+        guard link.lane.isCurrent else { return link.lane.post { self.onCancel(work) } }
+        cancellation = work
+        if link.engine?.exchange !== self { link.lane.post { self.cancel() } }
+    }
+
+    /// The request has ended, and if it was not answered by then never will be. On the lane.
+    func cancel() {
+        guard let work = cancellation else { return }
+        cancellation = nil
+        if !isAnswered.load(ordering: .relaxed) { work() }
     }
 
     func takeDescriptors() -> [any PassedDescriptor] {

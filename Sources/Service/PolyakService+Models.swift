@@ -1,8 +1,6 @@
-import Dispatch
 import HTTPWire
 import ServiceLimits
 import Sessions
-import Synchronization
 import TensorFormats
 import Tensors
 
@@ -69,7 +67,8 @@ extension PolyakService {
         if decision == .notModified, let seconds = PreferHeader.wait(request.fields.list("prefer")),
             seconds > 0, !store.isStopping
         {
-            let waiting = LongPoll(exchange) { [self] in
+            let longest = min(.seconds(seconds), limits.longPoll)
+            try wait(for: model, of: session, atMost: longest, exchange) { [self] in
                 do throws(Refusal) {
                     let session = try refusing(store.session(name))
                     let model = try refusing(session.model(of: average))
@@ -81,14 +80,27 @@ extension PolyakService {
                     return error.problem.response()
                 }
             }
-            let longest = Int(limits.longPoll.components.seconds)
-            try refusing(waiting.begin(session, model, seconds: min(seconds, longest)))
-            // A stop wakes those that wait; this one may have begun just after.
-            if store.isStopping { waiting.end() }
         } else {
             exchange.respond(answer(representation, decision, request, exchange, waited: false))
         }
         return .discard
+    }
+
+    /// Answers when there is a newer model, or the time is over (RFC 7240 section 4.3).
+    ///
+    /// - Parameter answer: looks at the average afresh.
+    private func wait(
+        for model: PublishedModel, of session: Session, atMost time: Duration,
+        _ exchange: any Exchange, answer: @escaping @Sendable () -> Response
+    ) throws(Refusal) {
+        let token = try refusing(
+            session.wait(for: model.average, changedSince: model.revision, atMost: time) {
+                exchange.respond(answer())
+            })
+        guard let token else { return exchange.respond(answer()) }
+        exchange.onCancel { session.cancelWait(token) }
+        // A stop wakes those that wait; this one may have begun just after.
+        if store.isStopping { session.endWait(token) }
     }
 
     private func answer(
@@ -186,37 +198,5 @@ extension Request {
                 "Accept: \(field.prefix(100))", offered.joined(separator: ", "))
         }
         return type
-    }
-}
-
-/// A GET that waits for its average to change (RFC 7240 section 4.3). Any thread.
-private final class LongPoll: Sendable {
-    private let exchange: any Exchange
-    private let answer: @Sendable () -> Response
-    private let isAnswered = Atomic<Bool>(false)
-
-    /// - Parameter answer: looks at the average afresh.
-    init(_ exchange: any Exchange, answer: @escaping @Sendable () -> Response) {
-        self.exchange = exchange
-        self.answer = answer
-    }
-
-    func begin(_ session: Session, _ model: PublishedModel, seconds: Int) throws(SessionError) {
-        let token = try session.wait(for: model.average, changedSince: model.revision) {
-            self.end()
-        }
-        guard let token else { return end() }
-        let deadline = DispatchTime.now() + .seconds(seconds)
-        // The timer outlives most waits, and must keep neither connection nor session.
-        DispatchQueue.global(qos: .utility).asyncAfter(deadline: deadline) {
-            [weak self, weak session] in
-            guard let self, session?.cancelWait(token) == true else { return }
-            self.end()
-        }
-    }
-
-    /// Answers now. Only the first call counts.
-    func end() {
-        if !isAnswered.exchange(true, ordering: .relaxed) { exchange.respond(answer()) }
     }
 }

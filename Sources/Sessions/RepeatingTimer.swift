@@ -12,11 +12,9 @@ final class RepeatingTimer: @unchecked Sendable {
 
     /// `tick` is never called twice at once.
     func start(every interval: Duration, _ tick: @escaping @Sendable () -> Void) {
-        let (seconds, attoseconds) = interval.components
-        let nanoseconds = Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)
+        let step = DispatchTimeInterval(interval)
         source.schedule(
-            deadline: .now() + .nanoseconds(nanoseconds), repeating: .nanoseconds(nanoseconds),
-            leeway: .nanoseconds(nanoseconds / 10))
+            deadline: .now() + step, repeating: step, leeway: DispatchTimeInterval(interval / 10))
         source.setEventHandler(handler: tick)
         source.activate()
     }

@@ -1,5 +1,4 @@
 import Averaging
-import ServiceLimits
 import Synchronization
 import TensorFormats
 public import Tensors
@@ -105,59 +104,5 @@ extension Session {
         }
         return "averaging has started (\(start.reason)), but no model was folded yet: "
             + "upload one first"
-    }
-}
-
-// MARK: - Waiting for a change
-
-extension Session {
-    struct Waiter {
-        /// Index in the averages.
-        var average: Int
-        var wake: @Sendable () -> Void
-    }
-
-    /// Calls `wake` once, on any thread, when `average` has changed since `revision`, the session
-    /// is deleted, or the service stops.
-    ///
-    /// - Returns: a token for `cancelWait`; nil when there is nothing to wait for: look again.
-    public func wait(
-        for average: String, changedSince revision: Int, wake: @escaping @Sendable () -> Void
-    ) throws(SessionError) -> Int? {
-        let result = state.withLock { state -> Result<Int?, SessionError> in
-            guard !state.isDeleted,
-                let index = settings.averages.firstIndex(where: { $0.name == average }),
-                state.record.averages[index].changedRevision == revision
-            else { return .success(nil) }
-            guard state.waiters.count < limits.waiters else {
-                return .failure(
-                    .quotaExceeded(detail: "\(limits.waiters) requests wait in this session"))
-            }
-            state.waitersCreated += 1
-            state.waiters[state.waitersCreated] = Waiter(average: index, wake: wake)
-            return .success(state.waitersCreated)
-        }
-        return try result.get()
-    }
-
-    /// - Returns: whether the waiter was still there, so that `wake` will not be called.
-    public func cancelWait(_ token: Int) -> Bool {
-        state.withLock { $0.waiters.removeValue(forKey: token) != nil }
-    }
-
-    func wakeWaiters(
-        _ state: inout State, _ after: inout AfterUnlock, where isWoken: (Waiter) -> Bool
-    ) {
-        guard !state.waiters.isEmpty else { return }
-        for (token, waiter) in state.waiters where isWoken(waiter) {
-            state.waiters[token] = nil
-            after.add(waiter.wake)
-        }
-    }
-
-    func wakeAllWaiters() {
-        var after = AfterUnlock()
-        state.withLock { wakeWaiters(&$0, &after) { _ in true } }
-        after.run()
     }
 }

@@ -102,6 +102,7 @@ final class InflatedBody: Exchange, @unchecked Sendable {
     func resumeBody() { isResumed = true }
     func resumeResponse() {}
     func failResponse() {}
+    func onCancel(_ work: @escaping @Sendable () -> Void) {}
     func onLane(_ work: @escaping @Sendable () -> Void) {}
 }
 

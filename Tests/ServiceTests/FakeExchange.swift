@@ -11,6 +11,7 @@ final class FakeExchange: Exchange {
         var work: [@Sendable () -> Void] = []
         var answer: Answer?
         var resumes = 0
+        var cancellation: (@Sendable () -> Void)?
     }
 
     private let state = Guarded(State())
@@ -32,6 +33,19 @@ final class FakeExchange: Exchange {
     func resumeResponse() { responseResumes.add(1, ordering: .relaxed) }
 
     func failResponse() {}
+
+    func onCancel(_ work: @escaping @Sendable () -> Void) {
+        state.withLock { $0.cancellation = work }
+    }
+
+    /// The client goes, as the wire tells it.
+    func cancel() {
+        let work = state.withLock { state in
+            defer { state.cancellation = nil }
+            return state.answer == nil ? state.cancellation : nil
+        }
+        work?()
+    }
 
     func onLane(_ work: @escaping @Sendable () -> Void) {
         state.withLock { $0.work.append(work) }

@@ -74,6 +74,29 @@ import Testing
         for exchange in waiting { #expect(exchange.answered().status == 200) }
     }
 
+    @Test func aClientThatIsGoneGivesItsPlaceBack() throws {
+        for _ in 0..<5 {
+            let waiting = [try poll(), try poll()]
+            #expect(try poll().answer?.status == 429)
+            for exchange in waiting { exchange.cancel() }
+        }
+        let last = try poll()
+        #expect(last.answer == nil)
+        service.upload(model(2))
+        #expect(last.answered().status == 200)
+    }
+
+    @Test func aClientThatIsGoneIsNotKept() throws {
+        weak var exchange: FakeExchange?
+        do {
+            let waiting = try poll()
+            exchange = waiting
+            waiting.cancel()
+            #expect(waiting.answer == nil)
+        }
+        #expect(exchange == nil)
+    }
+
     @Test func anAnsweredWaitKeepsNothing() throws {
         weak var exchange: FakeExchange?
         do {

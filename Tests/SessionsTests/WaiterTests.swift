@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import ServiceLimits
 import Synchronization
@@ -22,8 +23,10 @@ import Testing
         _ = try session.upload(model(1)).get()
     }
 
-    private func wait(_ woken: Counter, since revision: Int = 1) throws -> Int? {
-        try session.wait(for: "a", changedSince: revision) { woken.add() }
+    private func wait(
+        _ woken: Counter, since revision: Int = 1, atMost time: Duration = .seconds(3600)
+    ) throws -> Int? {
+        try session.wait(for: "a", changedSince: revision, atMost: time) { woken.add() }
     }
 
     final class Counter: Sendable {
@@ -41,7 +44,8 @@ import Testing
         #expect(woken.count == 1)
         _ = try session.upload(model(3)).get()
         #expect(woken.count == 1)
-        #expect(!session.cancelWait(token))
+        session.endWait(token)
+        #expect(woken.count == 1)
     }
 
     @Test func whatHasChangedAlreadyIsNotWaitedFor() throws {
@@ -51,9 +55,39 @@ import Testing
     @Test func aCancelledWaiterIsNotWoken() throws {
         let woken = Counter()
         let token = try #require(try wait(woken))
-        #expect(session.cancelWait(token))
+        session.cancelWait(token)
         _ = try session.upload(model(2)).get()
+        session.endWait(token)
         #expect(woken.count == 0)
+    }
+
+    @Test func aWaiterIsWokenWhenItsTimeIsOver() throws {
+        let other = try #require(try wait(Counter()))
+        let semaphore = DispatchSemaphore(value: 0)
+        _ = try session.wait(for: "a", changedSince: 1, atMost: .milliseconds(1)) {
+            semaphore.signal()
+        }
+        #expect(semaphore.wait(timeout: .now() + .seconds(60)) == .success)
+        // Its place is free again, and the other's is not.
+        _ = try wait(Counter())
+        #expect(throws: SessionError.self) { _ = try self.wait(Counter()) }
+        session.cancelWait(other)
+        _ = try wait(Counter())
+    }
+
+    @Test func aWaiterIsNotKept() throws {
+        weak var woken: Counter?
+        for ending in [session.cancelWait, session.endWait] {
+            let token: Int?
+            do {
+                let counter = Counter()
+                woken = counter
+                token = try wait(counter)
+            }
+            #expect(woken != nil)
+            ending(try #require(token))
+            #expect(woken == nil)
+        }
     }
 
     @Test func deletionAndShutdownWake() throws {

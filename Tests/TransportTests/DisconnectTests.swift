@@ -66,6 +66,75 @@ import Transport
         }
     }
 
+    /// Leaves its requests without an answer, and counts those that are cancelled.
+    private struct Silent: RequestHandler {
+        let begun = Tally()
+        let cancelled = Tally()
+
+        func handle(_ head: RequestHead, exchange: any Exchange) -> BodyDisposition {
+            let cancelled = cancelled
+            exchange.onCancel { cancelled.add() }
+            begun.add()
+            return .discard
+        }
+    }
+
+    /// A request over HTTP/1.1, and one over HTTP/2 with the preface before it.
+    private static let requests = [
+        Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8),
+        Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + [0, 0, 0, 4, 0, 0, 0, 0, 0]
+            + [0, 0, 6, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84, 0x41, 1, 0x61],
+    ]
+
+    @Test(arguments: [Kind.tcp, .tls], requests)
+    func `a client's end cancels nothing, and its reset does`(_ kind: Kind, _ request: [UInt8])
+        async throws
+    {
+        let limits = Limits()
+        let handler = Silent()
+        try await withServer(
+            kind, limits: limits,
+            engine: { host, peer, now in
+                HTTP1Engine(limits: limits, handler: handler, host: host, peer: peer, now: now)
+            }
+        ) { server throws in
+            for count in stride(from: 2, through: 10, by: 2) {
+                let (ended, whole) = (try server.connect(), try server.connect())
+                for client in [ended, whole] { try client.send(request) }
+                handler.begun.wait(for: count)
+                ended.endSending()
+                whole.reset()
+                handler.cancelled.wait(for: count - 1)
+                #expect(server.connectionCount == 1)
+                ended.reset()
+                handler.cancelled.wait(for: count)
+                eventually("the connection is left") { server.connectionCount == 0 }
+            }
+        }
+    }
+
+    @Test(arguments: requests)
+    func `a client of a Unix socket that closes it cancels its request`(_ request: [UInt8])
+        async throws
+    {
+        let limits = Limits()
+        let handler = Silent()
+        try await withServer(
+            .unix, limits: limits,
+            engine: { host, peer, now in
+                HTTP1Engine(limits: limits, handler: handler, host: host, peer: peer, now: now)
+            }
+        ) { server throws in
+            let client = try server.connect()
+            try client.send(request)
+            handler.begun.wait(for: 1)
+            client.endSending()
+            #expect(handler.cancelled.count == 0)
+            client.close()
+            handler.cancelled.wait(for: 1)
+        }
+    }
+
     @Test func `an answer before the end of a body arrives whole when the engine lingers`()
         async throws
     {

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from harness import PATIENCE, SAFETENSORS, Request, wait_until_read
+from harness import HTTP2, PATIENCE, SAFETENSORS, Request, eventually, wait_until_read
 from models import assert_same, decode
 from ordinary import EXPECTED, UNIFORM
 from ordinary import ORDINARY as MODEL
@@ -172,3 +172,68 @@ def test_sigterm_ends_a_long_poll(start_service):
             service.process.terminate()
             assert wire.answer().status in (304, 503)
             assert service.process.wait(PATIENCE) == 0
+
+
+def long_poll(session, etag, seconds=60):
+    return Request("GET", f"{session.path}/averages/main", b"", f"If-None-Match: {etag}",
+                   f"Prefer: wait={seconds}")
+
+
+def is_taken(service, session, etag):
+    """Whether the only place for a long poll is taken; free, it is taken for a second."""
+    with service.wire() as wire:
+        answer = wire.ask(long_poll(session, etag, 1))
+    assert answer.status == 304 or answer.problem(429, "quota-exceeded")
+    return answer.status == 429
+
+
+def waiting(service, session, etag):
+    """A connection whose long poll has taken the place, which is free."""
+    wire = service.wire()
+    wire.open(long_poll(session, etag))
+    wait_until_read(wire.socket)
+
+    def has_place():
+        if wire.is_answered:
+            # The one that looks has come before it.
+            wire.answer().problem(429, "quota-exceeded")
+            wire.open(long_poll(session, etag))
+        return is_taken(service, session, etag)
+
+    eventually(has_place, "nobody waits")
+    return wire
+
+
+LEAVING = {
+    "connection reset": lambda wire: wire.reset(),
+    "half closed, then reset": lambda wire: (wire.finish(), wire.reset()),
+    **({"stream reset": lambda wire: wire.cancel()} if HTTP2 else {}),
+}
+
+
+@pytest.mark.parametrize("leave", LEAVING.values(), ids=LEAVING)
+def test_a_client_that_has_gone_gives_its_place_back(start_service, leave):
+    """Else the place would be taken for the 60 s that its long poll asked for."""
+    service = start_service("--waiters", 1)
+    with service.client() as client, client.session(UNIFORM) as session:
+        session.fold(MODEL)
+        etag = session.average()["ETag"]
+        for _ in range(3):
+            gone = waiting(service, session, etag)
+            leave(gone)
+            eventually(lambda: not is_taken(service, session, etag), "the place is taken",
+                       seconds=30)
+            gone.close()
+        with waiting(service, session, etag) as wire:
+            session.fold(MODEL)
+            assert wire.answer()["Polyak-Revision"] == "2"
+
+
+def test_a_client_that_has_said_all_it_says_still_gets_its_answer(service, session):
+    etag = session.average()["ETag"]
+    with service.wire() as wire:
+        wire.open(long_poll(session, etag))
+        wait_until_read(wire.socket)
+        wire.finish()
+        session.fold(MODEL)
+        assert wire.answer()["Polyak-Revision"] == "3"

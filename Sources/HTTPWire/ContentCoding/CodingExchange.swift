@@ -27,6 +27,8 @@ public final class CodingExchange: Exchange {
 
     public func failResponse() { exchange.failResponse() }
 
+    public func onCancel(_ work: @escaping @Sendable () -> Void) { exchange.onCancel(work) }
+
     public func onLane(_ work: @escaping @Sendable () -> Void) { exchange.onLane(work) }
 
     public func takeDescriptors() -> [any PassedDescriptor] { exchange.takeDescriptors() }

@@ -160,6 +160,7 @@ extension HTTP2Engine {
             give(stream, error.problem(limits).response())
         }
         sink?.abort(reason)
+        stream.cancel()
     }
 
     /// A stream was closed, by both sides in order, or by a reset.
@@ -175,6 +176,7 @@ extension HTTP2Engine {
         stream.body = AnswerBody()
         dropKept(stream, isClosed: true)
         endSink(stream, stream.wasMalformed ? .malformed : .disconnected)
+        stream.cancel()
         guard streams.isEmpty else { return }
         streams = []
         idleSince = now

@@ -256,6 +256,7 @@ public final class HTTP2Engine: WireEngine {
             stream.index = nil
             stream.body = AnswerBody()
             endSink(stream, isShuttingDown ? .shuttingDown : .disconnected)
+            stream.cancel()
         }
         isInCall = false
     }

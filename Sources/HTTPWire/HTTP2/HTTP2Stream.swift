@@ -25,6 +25,7 @@ final class HTTP2Stream: Exchange, @unchecked Sendable {
 
     private let link: ConnectionLink<HTTP2Engine>
     private let isAnswered = Atomic<Bool>(false)
+    private var cancellation: (@Sendable () -> Void)?
 
     let id: Int32
     /// Its place in the engine's list; nil when the stream is closed.
@@ -118,6 +119,20 @@ final class HTTP2Stream: Exchange, @unchecked Sendable {
 
     func failResponse() {
         link.lane.post { self.link.engine?.failResponse(self) }
+    }
+
+    func onCancel(_ work: @escaping @Sendable () -> Void) {
+        guard link.lane.isCurrent else { return link.lane.post { self.onCancel(work) } }
+        cancellation = work
+        if index != nil, case .none = answer { return }
+        link.lane.post { self.cancel() }
+    }
+
+    /// The request has ended, and if it was not answered by then never will be. On the lane.
+    func cancel() {
+        guard let work = cancellation else { return }
+        cancellation = nil
+        if !isAnswered.load(ordering: .relaxed) { work() }
     }
 
     func onLane(_ work: @escaping @Sendable () -> Void) {
