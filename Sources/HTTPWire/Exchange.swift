@@ -81,8 +81,9 @@ public protocol Exchange: AnyObject, Sendable {
     /// client reset the stream or the connection, closed it both ways, or broke the protocol, which
     /// the wire then answers. What waits for something on the client's behalf is given up there.
     ///
-    /// The end of what the client sends is not such an end: it may still read its answer (over TCP
-    /// the two look the same until something is written). Called soon if it has happened already;
+    /// The end of what the client sends is not such an end: it may still read its answer. Over TCP
+    /// the two look the same until something is written, so a client that has closed an HTTP/1.1
+    /// connection is found out only then. Called soon if it has happened already;
     /// let go of, at the latest, with the answer's last byte. The last call counts.
     func onCancel(_ work: @escaping @Sendable () -> Void)
     /// Runs `work` on the connection's lane, soon; in order of the calls. Also after the client

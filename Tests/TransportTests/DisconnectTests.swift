@@ -113,6 +113,31 @@ import Transport
         }
     }
 
+    @Test(arguments: [Kind.tcp, .tls])
+    func `a client that closes an HTTP2 connection cancels its requests`(_ kind: Kind)
+        async throws
+    {
+        let limits = Limits()
+        let handler = Silent()
+        try await withServer(
+            kind, limits: limits,
+            engine: { host, peer, now in
+                HTTP1Engine(limits: limits, handler: handler, host: host, peer: peer, now: now)
+            }
+        ) { server throws in
+            let client = try server.connect()
+            try client.send(Self.requests[1])
+            // SETTINGS, WINDOW_UPDATE and the acknowledgement of the client's SETTINGS: were one
+            // of them unread, the kernel would reset instead of closing.
+            let head = try client.receive(9)
+            let rest = Int(head[2]) + (9 + 4) + 9
+            #expect(try client.receive(rest).count == rest)
+            handler.begun.wait(for: 1)
+            client.close()
+            handler.cancelled.wait(for: 1)
+        }
+    }
+
     @Test(arguments: requests)
     func `a client of a Unix socket that closes it cancels its request`(_ request: [UInt8])
         async throws

@@ -241,6 +241,11 @@ public final class HTTP2Engine: WireEngine {
                 endSink(stream, .disconnected)
                 session.submitReset(stream: stream.id, NGHTTP2_CANCEL)
             }
+            // One that has closed its connection answers this with a reset, and its streams end.
+            // One that may still read its answers need not answer.
+            if streams.contains(where: { $0.hasEnded && $0.awaitsService }) {
+                session.submitPing()
+            }
         }
     }
 

@@ -136,6 +136,10 @@ final class HTTP2Session {
                 pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), id, code.rawValue))
     }
 
+    func submitPing() {
+        check(nghttp2_submit_ping(pointer, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil))
+    }
+
     /// Tells the client that no stream after those that have come is served.
     func submitGoAway() {
         check(
