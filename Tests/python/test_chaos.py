@@ -19,6 +19,8 @@ from models import assert_same, encode, tensor
 SECONDS = float(os.environ.get("POLYAK_CHAOS_SECONDS", 20))
 SEED = int(os.environ.get("POLYAK_CHAOS_SEED", 1))
 SESSIONS, TRAINERS = 16, 4
+# Steps of each trainer, if the machine stands still until the end.
+LEAST = 5
 MIB = 1 << 20
 
 SETTINGS = [
@@ -71,7 +73,7 @@ class Trainer(threading.Thread):
 
     def _train(self, client):
         step = epoch = 0
-        while time.monotonic() < self.end:
+        while time.monotonic() < self.end or step < LEAST:
             step += 1
             body = encode(self.shape.model(self.number, step))
             path = f"{self.session}/parameters?step={step}&trainer=t{self.number}"
