@@ -10,7 +10,7 @@ import socket
 
 import pytest
 
-from fixed import MODEL, Fixed
+from fixed import fixed_on
 from harness import BINARY, HTTP2, PROTOCOL, Service
 from http2_frames import Peer
 from ordinary import ORDINARY, TRIPLED, UNIFORM
@@ -86,12 +86,8 @@ def start_service():
 
 @pytest.fixture(scope="module")
 def fixed_sessions(service):
-    with service.client() as client:
-        with client.session({"strategy": "polynomial_decay"}, "errors") as session, \
-                client.session({"strategy": "nta", "epochs": 100}, "errors-waiting") as waiting:
-            session.fold(MODEL, step=5)
-            session.upload(MODEL, {"Idempotency-Key": "taken"})
-            yield Fixed(session, waiting)
+    with fixed_on(service) as made:
+        yield made
 
 
 @pytest.fixture

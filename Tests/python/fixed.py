@@ -1,5 +1,7 @@
 """The sessions that error tests are made on: whatever is sent, their averages stay."""
 
+import contextlib
+
 import numpy as np
 
 from models import encode
@@ -17,3 +19,13 @@ class Fixed:
     def look(self):
         answer = self.session.average()
         return answer.status, answer["ETag"], answer.body, self.session.state()["revision"]
+
+
+@contextlib.contextmanager
+def fixed_on(service):
+    with service.client() as client, \
+            client.session({"strategy": "polynomial_decay"}, "errors") as session, \
+            client.session({"strategy": "nta", "epochs": 100}, "errors-waiting") as waiting:
+        session.fold(MODEL, step=5)
+        session.upload(MODEL, {"Idempotency-Key": "taken"})
+        yield Fixed(session, waiting)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fixed import GOOD
-from harness import SAFETENSORS, UNTOLD, Request, request_bytes, upload_to
+from fixed import GOOD, fixed_on
+from harness import SAFETENSORS, UNTOLD, Request, Service, request_bytes, upload_to
 from models import encode
 from named import named
 
@@ -119,22 +119,39 @@ def test_the_format_comes_before_the_layout_and_that_before_the_values(fixed):
 
 
 # Early answers.
+@pytest.fixture(scope="module")
+def brief_service():
+    """A service that soon lets go of a body that nobody wants."""
+    running = Service("--linger", "1s")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def brief(brief_service):
+    with fixed_on(brief_service) as made:
+        before = made.look()
+        yield made
+        assert made.look() == before
+
+
 @pytest.mark.parametrize("path,status,name", [
     ("/v1/sessions/absent", 404, "session-not-found"),
     ("{s}?step=1", 409, "stale-step")])
-def test_an_expecting_client_gets_the_refusal_instead_of_100(fixed, service, path, status, name):
-    path, _, query = path.format(s=fixed.path).partition("?")
+def test_an_expecting_client_gets_the_refusal_instead_of_100(
+        brief, brief_service, path, status, name):
+    path, _, query = path.format(s=brief.path).partition("?")
     target = f"{path}/parameters" + (f"?{query}" if query else "")
-    with service.wire() as wire:
+    with brief_service.wire() as wire:
         answer = wire.ask(Request("POST", target, b"", f"Content-Type: {SAFETENSORS}",
                                   "Expect: 100-continue", length=len(GOOD)))
         answer.problem(status, name)
         wire.assert_turned_away(answer)
 
 
-def test_a_model_that_will_not_be_used_is_never_sent(fixed, service):
-    with service.wire() as wire:
-        answer = wire.ask(upload_to(fixed.waiting.path, b"", "Expect: 100-continue",
+def test_a_model_that_will_not_be_used_is_never_sent(brief, brief_service):
+    with brief_service.wire() as wire:
+        answer = wire.ask(upload_to(brief.waiting.path, b"", "Expect: 100-continue",
                                     length=10**9))
         assert answer.status == 200 and answer.json()["applied"] is False
         wire.assert_turned_away(answer)

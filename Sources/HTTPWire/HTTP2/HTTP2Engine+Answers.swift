@@ -94,18 +94,22 @@ extension HTTP2Engine {
         if stream.wasTimedOut {
             resetRest(stream)
         } else if stream.mayAwaitContinue {
-            // Reset at the next tick: curl 7.88 loses an answer that comes together with a reset.
-            stream.lingerEnd = now
+            // Curl 7.88 loses an answer that it reads together with a reset, however late it reads.
+            stream.lingerEnd = lingerEnd
         } else if !isShort || dropEnd != nil {
             linger(stream)
         }
+    }
+
+    private var lingerEnd: Instant {
+        min(now + limits.linger, dropEnd ?? now + limits.linger)
     }
 
     /// Goes on dropping a long body for a while. RFC 9113 section 8.1 would have it reset at once,
     /// but curl and Java's client then report an error instead of the answer, and httpx looks for
     /// an answer only when it has sent everything: so the window is opened for it.
     private func linger(_ stream: HTTP2Stream) {
-        stream.lingerEnd = min(now + limits.linger, dropEnd ?? now + limits.linger)
+        stream.lingerEnd = lingerEnd
         session.consumeStream(stream.id, stream.withheld)
         stream.withheld = 0
         widenWindow(stream)
