@@ -131,7 +131,8 @@ enum HTTP1Head {
             && words[1].first == UInt8(ascii: "/") && words[1].dropFirst().allSatisfy(isLetter)
             && words[2].elementsEqual("HTTP/1.1".utf8) && lines[0].count <= limits.requestLineBytes
             && hosts.count == 1 && hosts[0].count > 5 && hosts[0].dropFirst(5).allSatisfy(isLetter)
-            && others.count + 1 == fields.count && fields.count <= limits.fields
+            && hosts[0].count <= limits.fieldBytes && others.count + 1 == fields.count
+            && fields.count <= limits.fields
             && others.allSatisfy { field in
                 let name = field.dropFirst(2).prefix { $0 != UInt8(ascii: ":") }
                 return name.allSatisfy(isLetter) && name.count + 2 < field.count
