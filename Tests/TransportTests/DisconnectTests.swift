@@ -90,7 +90,7 @@ import Transport
     func `a client's end cancels nothing, and its reset does`(_ kind: Kind, _ request: [UInt8])
         async throws
     {
-        let limits = Limits()
+        let limits = Limits.patient
         let handler = Silent()
         try await withServer(
             kind, limits: limits,
@@ -117,7 +117,7 @@ import Transport
     func `a client that closes an HTTP2 connection cancels its requests`(_ kind: Kind)
         async throws
     {
-        let limits = Limits()
+        let limits = Limits.patient
         let handler = Silent()
         try await withServer(
             kind, limits: limits,
@@ -142,7 +142,7 @@ import Transport
     func `a client of a Unix socket that closes it cancels its request`(_ request: [UInt8])
         async throws
     {
-        let limits = Limits()
+        let limits = Limits.patient
         let handler = Silent()
         try await withServer(
             .unix, limits: limits,

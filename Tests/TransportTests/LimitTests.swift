@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Glibc
 import HTTPWire
@@ -45,6 +46,14 @@ import Transport
                 // The clients' descriptors are there before the limit is set.
                 let clients = try (0..<8).map { _ in try server.connect() }
                 for client in clients { try LimitTests.roundTrip(client) }
+                // So are those that Dispatch takes when it first needs a timer, as it does by
+                // itself when its threads get no time.
+                let timerFired = DispatchSemaphore(value: 0)
+                DispatchQueue.global().asyncAfter(deadline: .now()) { timerFired.signal() }
+                DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(1)) {
+                    timerFired.signal()
+                }
+                for _ in 0..<2 { timerFired.wait() }
                 let free = dup(0)
                 close(free)
                 // One descriptor for the next client; none for the server's end of it.

@@ -167,7 +167,8 @@ import Transport
             #expect(file.sent.count == 0)
             #expect(try first + client.receive(file.content.count - 1) == file.content)
             file.sent.wait(for: 1)
-            #expect(file.released.count == 0)
+            // A Unix socket shows by itself that all was read.
+            if kind == .tcp { #expect(file.released.count == 0) }
         }
         #expect((file.sent.count, file.released.count) == (1, 1))
     }
