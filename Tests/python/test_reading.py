@@ -171,7 +171,7 @@ def test_sigterm_ends_a_long_poll(start_service):
             wait_until_read(wire.socket)
             service.process.terminate()
             assert wire.answer().status in (304, 503)
-            assert service.process.wait(PATIENCE) == 0
+    assert service.process.wait(PATIENCE) == 0
 
 
 def long_poll(session, etag, seconds=60):

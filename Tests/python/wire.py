@@ -7,6 +7,7 @@ import http.client
 import json
 import select
 import socket
+import ssl
 import struct
 
 from models import decode
@@ -83,6 +84,19 @@ def finish(connected):
     socket.socket.shutdown(connected, socket.SHUT_WR)
 
 
+def receive_at_once(connected):
+    """Bytes that have come, none at their end; None where nothing has come but TLS's own records.
+    """
+    patience = connected.gettimeout()
+    connected.settimeout(0)
+    try:
+        return connected.recv(1 << 18)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return None
+    finally:
+        connected.settimeout(patience)
+
+
 class Wire:
     """One HTTP/1.1 connection: sends what it is told and reads answers one by one."""
 
@@ -155,7 +169,11 @@ class Wire:
 
     @property
     def is_answered(self):
-        return bool(self.buffer or select.select([self.socket], [], [], 0)[0])
+        if not self.buffer:
+            received = receive_at_once(self.socket)
+            self.buffer = received or b""
+            return received is not None
+        return True
 
     @property
     def is_dropped(self):

@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import http.client
-import select
 import socket
 import ssl
 import struct
@@ -13,7 +12,7 @@ import h2.connection
 import h2.events
 import h2.settings
 
-from wire import UNTOLD, Request, Response, finish, without_body
+from wire import UNTOLD, Request, Response, finish, receive_at_once, without_body
 
 # What the service may send of one answer before it is read: less than any model that a test
 # lets a reader stall on.
@@ -343,7 +342,9 @@ class Wire2:
     # Frames
 
     def _receive(self):
-        data = self.socket.recv(1 << 18)
+        self._read(self.socket.recv(1 << 18))
+
+    def _read(self, data):
         if not data:
             self.is_closed = True
             return
@@ -352,12 +353,8 @@ class Wire2:
         self._acknowledge()
 
     def _receive_what_is_there(self):
-        while not self.is_closed and self._has_bytes():
-            self._receive()
-
-    def _has_bytes(self):
-        pending = getattr(self.socket, "pending", lambda: 0)
-        return pending() or select.select([self.socket], [], [], 0)[0]
+        while not self.is_closed and (data := receive_at_once(self.socket)) is not None:
+            self._read(data)
 
     def _take(self, event):
         if isinstance(event, h2.events.ConnectionTerminated):
