@@ -90,14 +90,8 @@ import Transport
     func `a client's end cancels nothing, and its reset does`(_ kind: Kind, _ request: [UInt8])
         async throws
     {
-        let limits = Limits.patient
         let handler = Silent()
-        try await withServer(
-            kind, limits: limits,
-            engine: { host, peer, now in
-                HTTP1Engine(limits: limits, handler: handler, host: host, peer: peer, now: now)
-            }
-        ) { server throws in
+        try await withServer(kind, engine: httpEngine(handler)) { server throws in
             for count in stride(from: 2, through: 10, by: 2) {
                 let (ended, whole) = (try server.connect(), try server.connect())
                 for client in [ended, whole] { try client.send(request) }
@@ -117,14 +111,8 @@ import Transport
     func `a client that closes an HTTP2 connection cancels its requests`(_ kind: Kind)
         async throws
     {
-        let limits = Limits.patient
         let handler = Silent()
-        try await withServer(
-            kind, limits: limits,
-            engine: { host, peer, now in
-                HTTP1Engine(limits: limits, handler: handler, host: host, peer: peer, now: now)
-            }
-        ) { server throws in
+        try await withServer(kind, engine: httpEngine(handler)) { server throws in
             let client = try server.connect()
             try client.send(Self.requests[1])
             // SETTINGS, WINDOW_UPDATE and the acknowledgement of the client's SETTINGS: were one
@@ -142,14 +130,8 @@ import Transport
     func `a client of a Unix socket that closes it cancels its request`(_ request: [UInt8])
         async throws
     {
-        let limits = Limits.patient
         let handler = Silent()
-        try await withServer(
-            .unix, limits: limits,
-            engine: { host, peer, now in
-                HTTP1Engine(limits: limits, handler: handler, host: host, peer: peer, now: now)
-            }
-        ) { server throws in
+        try await withServer(.unix, engine: httpEngine(handler)) { server throws in
             let client = try server.connect()
             try client.send(request)
             handler.begun.wait(for: 1)

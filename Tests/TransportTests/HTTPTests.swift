@@ -47,14 +47,7 @@ import Transport
     @Test(arguments: Kind.allCases)
     func `uploads and downloads share a connection, pipelined or not`(_ kind: Kind) async throws {
         let file = try PinnedFile(pattern(3_000_000))
-        let limits = Limits.patient
-        try await withServer(
-            kind, limits: limits,
-            engine: { host, peer, now in
-                HTTP1Engine(
-                    limits: limits, handler: Handler(file: file), host: host, peer: peer, now: now)
-            }
-        ) { server in
+        try await withServer(kind, engine: httpEngine(Handler(file: file))) { server in
             let client = try server.connect()
             let post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n"
             let get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"

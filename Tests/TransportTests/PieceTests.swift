@@ -70,11 +70,7 @@ import Transport
     private static func engine(_ file: PinnedFile) -> Server.EngineFactory {
         let mapping = mmap(nil, file.content.count, PROT_READ, MAP_SHARED, file.fd, 0)
         let box = mapping.map { UnsafeRawPointerBox($0) }
-        let limits = Limits.patient
-        let handler = FileHandler(file: file, mapping: box)
-        return { host, peer, now in
-            HTTP1Engine(limits: limits, handler: handler, host: host, peer: peer, now: now)
-        }
+        return httpEngine(FileHandler(file: file, mapping: box))
     }
 
     private struct FileHandler: RequestHandler {

@@ -97,13 +97,9 @@ import Transport
         async throws
     {
         let uploads = Uploads()
-        let limits = Limits.patient
         let server = try Server(
-            listen: [kind.address], tls: try kind.identity(), laneCount: 1, limits: limits,
-            logger: quietLogger(),
-            makeEngine: { host, peer, now in
-                HTTP1Engine(limits: limits, handler: uploads, host: host, peer: peer, now: now)
-            })
+            listen: [kind.address], tls: try kind.identity(), laneCount: 1, limits: .patient,
+            logger: quietLogger(), makeEngine: httpEngine(uploads))
         server.start()
         let client = try await blocking {
             let client = try server.connect()
@@ -157,10 +153,7 @@ import Transport
         // A Unix socket keeps what was written for a client that is late to read it.
         let server = try Server(
             listen: [Kind.unix.address], laneCount: 1, limits: .patient, logger: quietLogger(),
-            makeEngine: { host, peer, now in
-                HTTP1Engine(
-                    limits: .patient, handler: stalling, host: host, peer: peer, now: now)
-            })
+            makeEngine: httpEngine(stalling))
         server.start()
         let head = Array("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n".utf8)
         let clients = try await blocking {

@@ -75,6 +75,13 @@ func withServer(
     if let failure { throw failure }
 }
 
+/// HTTP with this handler, patient.
+func httpEngine(_ handler: any RequestHandler) -> Server.EngineFactory {
+    { host, peer, now in
+        HTTP1Engine(limits: .patient, handler: handler, host: host, peer: peer, now: now)
+    }
+}
+
 extension Server {
     func connect() throws -> Client { try Client(addresses[0]) }
 
